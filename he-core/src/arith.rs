@@ -1,0 +1,10 @@
+//! Arithmetic modulo primes just below 2^50: scalars, NTT, CRT composition, bit packing.
+
+mod crt;
+mod modulus;
+mod ntt;
+pub mod pack;
+
+pub use crt::Crt;
+pub use modulus::Modulus;
+pub use ntt::{Ntt, PortableNtt, Ring};

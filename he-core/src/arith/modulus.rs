@@ -1,0 +1,161 @@
+//! Constant-time arithmetic modulo `p = 2^50 - c` with `c < 2^25`.
+
+const BITS: u32 = 50;
+const LOW: u64 = (1 << BITS) - 1;
+
+/// A prime `p = 2^50 - c`, `c < 2^25`.
+///
+/// Reduction folds the bits above 2^50 down by multiplying them with `c`; there is no division and no branch
+/// on data, so secrets may pass through every function here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Modulus {
+    p: u64,
+    c: u64,
+}
+
+impl Modulus {
+    /// The modulus for `p`, one of [`crate::params::PRIMES`].
+    pub(crate) const fn new(p: u64) -> Self {
+        let c = (1 << BITS) - p;
+        assert!(c < 1 << 25);
+        Self { p, c }
+    }
+
+    /// The prime.
+    pub const fn value(self) -> u64 {
+        self.p
+    }
+
+    /// `2^50 - p`, the factor by which high bits fold down.
+    pub const fn fold_factor(self) -> u64 {
+        self.c
+    }
+
+    /// `x mod p` for `x < 2p`.
+    #[inline(always)]
+    pub const fn reduce_once(self, x: u64) -> u64 {
+        let (difference, borrow) = x.overflowing_sub(self.p);
+        difference.wrapping_add(self.p & (borrow as u64).wrapping_neg())
+    }
+
+    /// `x mod p` for any `x`.
+    #[inline(always)]
+    pub const fn reduce(self, x: u64) -> u64 {
+        self.reduce_once((x & LOW) + (x >> BITS) * self.c)
+    }
+
+    /// `x mod p` for `x < 2^112`.
+    #[inline(always)]
+    pub const fn reduce_wide(self, x: u128) -> u64 {
+        let low = LOW as u128;
+        let c = self.c as u128;
+        let x = (x & low) + (x >> BITS) * c; // < 2^50 + 2^87
+        let x = ((x & low) + (x >> BITS) * c) as u64; // < 2^50 + 2^62
+        self.reduce(x)
+    }
+
+    /// `a + b mod p` for reduced arguments.
+    #[inline(always)]
+    pub const fn add(self, a: u64, b: u64) -> u64 {
+        self.reduce_once(a + b)
+    }
+
+    /// `a - b mod p` for reduced arguments.
+    #[inline(always)]
+    pub const fn sub(self, a: u64, b: u64) -> u64 {
+        self.reduce_once(a + self.p - b)
+    }
+
+    /// `-a mod p` for a reduced argument.
+    #[inline(always)]
+    pub const fn neg(self, a: u64) -> u64 {
+        self.sub(0, a)
+    }
+
+    /// `a b mod p` for arguments below 2^56.
+    #[inline(always)]
+    pub const fn mul(self, a: u64, b: u64) -> u64 {
+        self.reduce_wide(a as u128 * b as u128)
+    }
+
+    /// `a^e mod p`; the exponent is public.
+    pub const fn pow(self, a: u64, mut e: u64) -> u64 {
+        let (mut base, mut result) = (a, 1);
+        while e > 0 {
+            if e & 1 == 1 {
+                result = self.mul(result, base);
+            }
+            base = self.mul(base, base);
+            e >>= 1;
+        }
+        result
+    }
+
+    /// Inverse of a non-zero residue.
+    pub const fn inverse(self, a: u64) -> u64 {
+        self.pow(a, self.p - 2)
+    }
+
+    /// Residue of a signed integer of magnitude below 2^62.
+    #[inline(always)]
+    pub const fn from_signed(self, x: i64) -> u64 {
+        let negative = (x >> 63) as u64; // all ones or zero
+        let magnitude = self.reduce(x.unsigned_abs());
+        // p - m where negative, m elsewhere; p itself (m = 0) folds to 0
+        self.reduce_once((magnitude ^ negative).wrapping_sub(negative).wrapping_add(self.p & negative))
+    }
+
+    /// Residue of a public 128-bit integer.
+    pub const fn from_u128(self, x: u128) -> u64 {
+        (x % self.p as u128) as u64
+    }
+
+    /// The representative in `(-p/2, p/2]`.
+    #[inline(always)]
+    pub const fn centre(self, x: u64) -> i64 {
+        let above = ((self.p >> 1).wrapping_sub(x) >> 63).wrapping_neg(); // all ones where x > p/2
+        x.wrapping_sub(self.p & above) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::params::PRIMES;
+
+    proptest! {
+        #[test]
+        fn agrees_with_wide_remainders(i in 0usize..4, a: u64, b: u64, wide in 0u128..1 << 112, s in -(1i64 << 61)..1 << 61) {
+            let m = Modulus::new(PRIMES[i]);
+            let p = m.value() as u128;
+            prop_assert_eq!(m.reduce(a) as u128, a as u128 % p);
+            prop_assert_eq!(m.reduce_wide(wide) as u128, wide % p);
+            let (a, b) = (m.reduce(a), m.reduce(b));
+            prop_assert_eq!(m.mul(a, b) as u128, a as u128 * b as u128 % p);
+            prop_assert_eq!(m.add(a, b) as u128, (a as u128 + b as u128) % p);
+            prop_assert_eq!(m.add(m.sub(a, b), b), a);
+            prop_assert_eq!(m.from_signed(s) as i128, (s as i128).rem_euclid(p as i128));
+            prop_assert_eq!(m.from_signed(m.centre(a)), a);
+            prop_assert!(m.centre(a).unsigned_abs() <= m.value() / 2);
+            if a != 0 {
+                prop_assert_eq!(m.mul(a, m.inverse(a)), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn edges() {
+        for p in PRIMES {
+            let m = Modulus::new(p);
+            assert_eq!(m.reduce_once(p), 0);
+            assert_eq!(m.reduce_once(2 * p - 1), p - 1);
+            assert_eq!(m.reduce_wide((1 << 112) - 1) as u128, ((1u128 << 112) - 1) % p as u128);
+            assert_eq!(m.from_signed(-(p as i64)), 0);
+            assert_eq!(m.centre(p / 2), (p / 2) as i64);
+            assert_eq!(m.centre(p / 2 + 1), (p / 2 + 1) as i64 - p as i64);
+            assert_eq!(m.neg(0), 0);
+        }
+    }
+}

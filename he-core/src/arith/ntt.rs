@@ -1,0 +1,228 @@
+//! The negacyclic number-theoretic transform: `f -> (f(psi^(2 brv(i) + 1)))_i`, output in bit-reversed order.
+//!
+//! Two implementations give the same bits: tfhe-rs's (AVX-512 IFMA below 2^51) and a portable one of ours, used
+//! where the fast one is not to be trusted with our roots: the roots of unity are part of the byte format, so
+//! [`Ring::new`] checks that tfhe-ntt still uses them and falls back otherwise. Protocol section 1.
+#![allow(clippy::indexing_slicing)] // butterflies: indices are bounded by the power-of-two degree
+
+use super::Modulus;
+use crate::params::Params;
+
+/// Roots of unity of order 2^14, one for each prime of [`crate::params::PRIMES`].
+///
+/// The root of order 2N is `ROOTS[l]^(8192 / N)`.
+pub(crate) const ROOTS: [u64; 4] = [106_575_731_533_006, 1_055_820_128_863_106, 514_592_881_492_319, 451_300_111_747_955];
+const ROOT_ORDER: usize = 1 << 14;
+
+/// A negacyclic NTT of one size modulo one prime.
+pub struct Ntt {
+    modulus: Modulus,
+    degree: usize,
+    inverse_degree: u64,
+    engine: Engine,
+}
+
+enum Engine {
+    Fast(Box<tfhe_ntt::prime64::Plan>),
+    Portable(PortableNtt),
+}
+
+impl Ntt {
+    /// Transform of size `degree` modulo the `limb`-th prime, on the fastest engine that gives our bits.
+    fn new(modulus: Modulus, root: u64, degree: usize) -> Self {
+        let fast = tfhe_ntt::prime64::Plan::try_new(degree, modulus.value()).filter(|plan| {
+            let mut x = vec![0; degree];
+            x[1] = 1;
+            plan.fwd(&mut x);
+            x[0] == root
+        });
+        let engine = match fast {
+            Some(plan) => Engine::Fast(Box::new(plan)),
+            None => Engine::Portable(PortableNtt::new(modulus, root, degree)),
+        };
+        Self { modulus, degree, inverse_degree: modulus.inverse(degree as u64), engine }
+    }
+
+    /// Transforms reduced coefficients in place. Panics unless `values` holds `degree` words.
+    pub fn forward(&self, values: &mut [u64]) {
+        assert_eq!(values.len(), self.degree, "one polynomial at a time");
+        match &self.engine {
+            Engine::Fast(plan) => plan.fwd(values),
+            Engine::Portable(ntt) => ntt.forward(values),
+        }
+    }
+
+    /// Inverts [`Ntt::forward`], division by N included.
+    pub fn inverse(&self, values: &mut [u64]) {
+        assert_eq!(values.len(), self.degree, "one polynomial at a time");
+        match &self.engine {
+            Engine::Fast(plan) => plan.inv(values),
+            Engine::Portable(ntt) => ntt.inverse_unscaled(values),
+        }
+        for v in values {
+            *v = self.modulus.mul(*v, self.inverse_degree);
+        }
+    }
+
+    /// The modulus.
+    pub fn modulus(&self) -> Modulus {
+        self.modulus
+    }
+}
+
+/// The ring of a parameter set: one transform for each limb. Polynomials are `limbs * degree` words, limb-major.
+pub struct Ring {
+    params: Params,
+    limbs: Vec<Ntt>,
+}
+
+impl Ring {
+    /// Tables for `params`; building them takes about a millisecond, keep and share the value.
+    pub fn new(params: Params) -> Self {
+        let degree = params.degree();
+        let limbs = params
+            .moduli()
+            .zip(ROOTS)
+            .map(|(m, root)| Ntt::new(m, m.pow(root, (ROOT_ORDER / (2 * degree)) as u64), degree))
+            .collect();
+        Self { params, limbs }
+    }
+
+    /// The parameter set.
+    pub fn params(&self) -> Params {
+        self.params
+    }
+
+    /// The transform of each limb.
+    pub fn limbs(&self) -> &[Ntt] {
+        &self.limbs
+    }
+
+    /// Forward transform of a polynomial of `params().words()` words.
+    pub fn forward(&self, poly: &mut [u64]) {
+        for (ntt, limb) in self.limbs.iter().zip(poly.chunks_exact_mut(self.params.degree())) {
+            ntt.forward(limb);
+        }
+    }
+
+    /// Inverse transform of a polynomial of `params().words()` words.
+    pub fn inverse(&self, poly: &mut [u64]) {
+        for (ntt, limb) in self.limbs.iter().zip(poly.chunks_exact_mut(self.params.degree())) {
+            ntt.inverse(limb);
+        }
+    }
+
+    /// Residues of small signed coefficients, limb by limb, not transformed.
+    pub fn lift(&self, coefficients: &[i64], poly: &mut [u64]) {
+        for (ntt, limb) in self.limbs.iter().zip(poly.chunks_exact_mut(self.params.degree())) {
+            for (word, &x) in limb.iter_mut().zip(coefficients) {
+                *word = ntt.modulus.from_signed(x);
+            }
+        }
+    }
+}
+
+/// The portable transform: Cooley-Tukey forward, Gentleman-Sande inverse (Longa and Naehrig 2016, algorithms 1 and 2).
+pub struct PortableNtt {
+    modulus: Modulus,
+    powers: Vec<u64>,
+    inverse_powers: Vec<u64>,
+}
+
+impl PortableNtt {
+    /// Transform of size `degree` with `root` of order `2 degree`.
+    pub fn new(modulus: Modulus, root: u64, degree: usize) -> Self {
+        let shift = usize::BITS - degree.trailing_zeros();
+        let table = |base: u64| {
+            let mut powers = vec![0; degree];
+            let mut power = 1;
+            for k in 0..degree {
+                powers[k.reverse_bits() >> shift] = power;
+                power = modulus.mul(power, base);
+            }
+            powers
+        };
+        Self { modulus, powers: table(root), inverse_powers: table(modulus.inverse(root)) }
+    }
+
+    fn forward(&self, values: &mut [u64]) {
+        let m = self.modulus;
+        let (mut half, mut blocks) = (values.len() / 2, 1);
+        while half > 0 {
+            for (block, &w) in values.chunks_exact_mut(2 * half).zip(&self.powers[blocks..]) {
+                let (low, high) = block.split_at_mut(half);
+                for (a, b) in low.iter_mut().zip(high) {
+                    let t = m.mul(*b, w);
+                    (*a, *b) = (m.add(*a, t), m.sub(*a, t));
+                }
+            }
+            half /= 2;
+            blocks *= 2;
+        }
+    }
+
+    fn inverse_unscaled(&self, values: &mut [u64]) {
+        let m = self.modulus;
+        let (mut half, mut blocks) = (1, values.len() / 2);
+        while blocks > 0 {
+            for (block, &w) in values.chunks_exact_mut(2 * half).zip(&self.inverse_powers[blocks..]) {
+                let (low, high) = block.split_at_mut(half);
+                for (a, b) in low.iter_mut().zip(high) {
+                    (*a, *b) = (m.add(*a, *b), m.mul(m.sub(*a, *b), w));
+                }
+            }
+            half *= 2;
+            blocks /= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(m: Modulus, degree: usize) -> Vec<u64> {
+        (0..degree as u64).map(|i| m.reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 40))).collect()
+    }
+
+    #[test]
+    fn both_engines_give_the_same_bits() {
+        for params in Params::ALL {
+            let ring = Ring::new(params);
+            for (ntt, root) in ring.limbs().iter().zip(ROOTS) {
+                let Engine::Fast(plan) = &ntt.engine else { panic!("tfhe-ntt no longer uses the roots of the format") };
+                let root = ntt.modulus.pow(root, (8192 / ntt.degree) as u64);
+                let portable = PortableNtt::new(ntt.modulus, root, ntt.degree);
+                let original = sample(ntt.modulus, ntt.degree);
+                let (mut a, mut b) = (original.clone(), original.clone());
+                plan.fwd(&mut a);
+                portable.forward(&mut b);
+                assert_eq!(a, b);
+                plan.inv(&mut a);
+                portable.inverse_unscaled(&mut b);
+                assert_eq!(a, b);
+                ntt.forward(&mut b);
+                a.copy_from_slice(&original);
+                ntt.forward(&mut a);
+                ntt.inverse(&mut a);
+                assert_eq!(a, original);
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_negacyclic() {
+        let ring = Ring::new(Params::N2048Q50);
+        let (n, ntt) = (2048, &ring.limbs()[0]);
+        let mut x = vec![0; n]; // X^(N-1) * X = -1
+        x[n - 1] = 1;
+        let mut y = vec![0; n];
+        y[1] = 1;
+        ntt.forward(&mut x);
+        ntt.forward(&mut y);
+        let mut z: Vec<u64> = x.iter().zip(&y).map(|(&a, &b)| ntt.modulus.mul(a, b)).collect();
+        ntt.inverse(&mut z);
+        assert_eq!(z[0], ntt.modulus.neg(1));
+        assert!(z[1..].iter().all(|&v| v == 0));
+    }
+}

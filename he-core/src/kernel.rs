@@ -1,0 +1,256 @@
+//! The hot loop: multiply-accumulate of packed genotype ciphertexts with weight ciphertexts, tile by tile.
+//!
+//! For one tile of 128 coefficients of one limb, over rows `i` with weights `(d0_i, d1_i)`, bodies `b_(i,k)` and the
+//! mask `a_i` they share (protocol section 5):
+//!
+//! ```text
+//! B0_k = sum b_(i,k) d0_i     A0 = sum a_i d0_i     S_k = sum b_(i,k)
+//! B1_k = sum b_(i,k) d1_i     A1 = sum a_i d1_i     S_A = sum a_i
+//! ```
+//!
+//! Products of 50-bit words are split at bit 52 and the halves added in 64-bit lanes, so nothing is reduced inside the
+//! loop. Two engines, chosen at run time, give identical bits: AVX-512 IFMA and portable.
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // the one audited module: see its documentation for the invariants
+mod avx512;
+mod portable;
+
+use crate::arith::Modulus;
+use crate::layout::{TILE, TILE_BYTES};
+
+/// Vector groups of eight coefficients in a tile.
+const GROUPS: usize = TILE / 8;
+/// Accumulator words of one body and one weight vector: `[group][B0 low, B0 high, B1 low, B1 high][8]`.
+const BODY_WORDS: usize = GROUPS * 4 * 8;
+/// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
+const TERMS_PER_REDUCTION: usize = 4095;
+/// Most rows in one call: masks and weights of that many rows stay in the inner caches.
+pub const ROWS_PER_CALL: usize = 64;
+
+/// Which implementation runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// AVX-512 with IFMA and VBMI.
+    Avx512,
+    /// Plain Rust on any machine.
+    Portable,
+}
+
+impl Engine {
+    /// The fastest engine of this machine.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if avx512::available() {
+            return Self::Avx512;
+        }
+        Self::Portable
+    }
+
+    /// Name as printed and recorded.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512-ifma",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// `out = a b + c mod p`, element by element; all slices have the same length, a multiple of eight, and hold words
+    /// below 2^50. Constant time.
+    pub fn multiply_add(self, modulus: Modulus, a: &[u64], b: &[u64], c: &[u64], out: &mut [u64]) {
+        assert!(a.len() == out.len() && b.len() == out.len() && c.len() == out.len());
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::multiply_add(modulus, a, b, c, out),
+            _ => portable::multiply_add(modulus, a, b, c, out),
+        }
+    }
+}
+
+/// The rows of one tile that are added in one call: at most [`ROWS_PER_CALL`].
+pub struct Rows<'a> {
+    /// Packed bodies of the whole tile: `[row][body][800 bytes]`.
+    pub packed: &'a [u8],
+    /// Row numbers within `packed` that take part.
+    pub selected: &'a [u32],
+    /// Expanded masks: `[selected][128]`.
+    pub masks: &'a [u64],
+    /// For each weight vector `d0` and `d1`, each `[selected][128]`.
+    pub weights: &'a [(&'a [u64], &'a [u64])],
+}
+
+/// Running sums of one tile of one unit.
+pub struct TileSums {
+    modulus: Modulus,
+    bodies: usize,
+    weights: usize,
+    /// `[weight][column][BODY_WORDS]`; the columns are the bodies and, last, the mask.
+    products: Vec<u64>,
+    /// `[column][128]`
+    sums: Vec<u64>,
+    terms: usize,
+}
+
+impl TileSums {
+    /// Empty sums for `bodies` bodies and `weights` weight vectors.
+    pub fn new(modulus: Modulus, bodies: usize, weights: usize) -> Self {
+        let columns = bodies + 1;
+        let products = vec![0; weights * columns * BODY_WORDS];
+        Self { modulus, bodies, weights, products, sums: vec![0; columns * TILE], terms: 0 }
+    }
+
+    /// Adds rows. Panics if a slice does not have the documented shape; shapes come from [`crate::layout`], never from
+    /// outside.
+    pub fn add(&mut self, engine: Engine, rows: &Rows<'_>) {
+        let count = rows.selected.len();
+        let row_bytes = self.bodies * TILE_BYTES;
+        assert!(count <= ROWS_PER_CALL, "at most {ROWS_PER_CALL} rows at a time");
+        assert!(rows.selected.iter().all(|&r| (r as usize + 1) * row_bytes <= rows.packed.len()), "row out of the tile");
+        assert!(rows.masks.len() == count * TILE && rows.weights.len() == self.weights, "masks or weights missing");
+        assert!(rows.weights.iter().all(|(d0, d1)| d0.len() == count * TILE && d1.len() == count * TILE));
+        if self.terms + count > TERMS_PER_REDUCTION {
+            self.reduce();
+        }
+        match engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512 => avx512::add(self, rows),
+            _ => portable::add(self, rows),
+        }
+        self.terms += count;
+    }
+
+    /// Reduces every accumulator below p: low halves hold the residue, high halves nothing.
+    fn reduce(&mut self) {
+        for group in self.products.as_chunks_mut::<16>().0 {
+            let (low, high) = group.split_at_mut(8);
+            for (l, h) in low.iter_mut().zip(high) {
+                *l = self.modulus.reduce_wide(u128::from(*l) + (u128::from(*h) << 52));
+                *h = 0;
+            }
+        }
+        for s in &mut self.sums {
+            *s = self.modulus.reduce(*s);
+        }
+        self.terms = 1; // a residue counts as one term
+    }
+
+    /// The sums, reduced.
+    pub fn finish(mut self) -> FinishedTile {
+        self.reduce();
+        FinishedTile { columns: self.bodies + 1, products: self.products, sums: self.sums }
+    }
+}
+
+/// Reduced sums of one tile. Columns are the bodies and, last, the mask.
+pub struct FinishedTile {
+    columns: usize,
+    products: Vec<u64>,
+    sums: Vec<u64>,
+}
+
+impl FinishedTile {
+    /// Copies the unweighted sum of `column` (`S_k` or `S_A`) to `out`, 128 words.
+    pub fn copy_sum(&self, column: usize, out: &mut [u64]) {
+        for (o, s) in out.iter_mut().zip(self.sums.iter().skip(column * TILE)) {
+            *o = *s;
+        }
+    }
+
+    /// Copies the weighted sums of `column` for weight vector `weight`: `B0_k` or `A0` where `component` is 0, `B1_k` or
+    /// `A1` where it is 1; 128 words.
+    pub fn copy_product(&self, weight: usize, column: usize, component: usize, out: &mut [u64]) {
+        let start = (weight * self.columns + column) * BODY_WORDS;
+        let groups = self.products.iter().as_slice().get(start..start + BODY_WORDS).unwrap_or_default();
+        for (o, group) in out.as_chunks_mut::<8>().0.iter_mut().zip(groups.as_chunks::<32>().0) {
+            for (word, low) in o.iter_mut().zip(group.iter().skip(16 * component)) {
+                *word = *low;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::pack::pack;
+    use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
+    use crate::params::PRIMES;
+
+    fn words(seed: u8, count: usize) -> Vec<u64> {
+        let index = MaskIndex { plane: 0, limb: 0, group: 0, row: 0 };
+        let mut out = vec![0; count];
+        MaskExpander::new(MaskSeed([seed; 16])).expand(Modulus::new(PRIMES[0]), index, 0, &mut out);
+        out
+    }
+
+    fn run(engine: Engine, bodies: usize, weights: usize, selected: &[u32], repeats: usize, worst: bool) -> Vec<u64> {
+        let modulus = Modulus::new(PRIMES[0]);
+        let rows = 70;
+        let fill = |seed, n| if worst { vec![modulus.value() - 1; n] } else { words(seed, n) };
+        let mut packed = vec![0; rows * bodies * TILE_BYTES];
+        pack(&fill(1, rows * bodies * TILE), &mut packed);
+        let masks = fill(2, selected.len() * TILE);
+        let d: Vec<_> = (0..weights).map(|w| (fill(3 + w as u8, masks.len()), fill(103 + w as u8, masks.len()))).collect();
+        let views: Vec<_> = d.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+        let mut sums = TileSums::new(modulus, bodies, weights);
+        for _ in 0..repeats {
+            sums.add(engine, &Rows { packed: &packed, selected, masks: &masks, weights: &views });
+        }
+        let tile = sums.finish();
+        let mut out = Vec::new();
+        for column in 0..=bodies {
+            let mut buffer = [0; TILE];
+            tile.copy_sum(column, &mut buffer);
+            out.extend(buffer);
+            for w in 0..weights {
+                for component in 0..2 {
+                    tile.copy_product(w, column, component, &mut buffer);
+                    out.extend(buffer);
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn engines_agree_bit_for_bit() {
+        let all: Vec<u32> = (0..64).collect();
+        for (bodies, weights, selected) in [(8, 1, &all[..]), (8, 3, &[0, 5, 69, 7, 3]), (1, 0, &[69]), (5, 2, &[1, 2, 3]), (8, 1, &[])] {
+            let portable = run(Engine::Portable, bodies, weights, selected, 3, false);
+            assert_eq!(run(Engine::detect(), bodies, weights, selected, 3, false), portable);
+        }
+    }
+
+    #[test]
+    fn no_accumulator_overflows() {
+        let all: Vec<u32> = (0..64).collect();
+        let m = Modulus::new(PRIMES[0]);
+        for engine in [Engine::Portable, Engine::detect()] {
+            let repeats = 130; // 8,320 rows of the largest words
+            let out = run(engine, 2, 1, &all, repeats, true);
+            let n = (64 * repeats) as u64;
+            let (sum, product) = (m.neg(m.reduce(n)), m.reduce(n)); // (p-1) n and (p-1)^2 n
+            for column in out.chunks(3 * TILE) {
+                assert!(column[..TILE].iter().all(|&v| v == sum));
+                assert!(column[TILE..].iter().all(|&v| v == product));
+            }
+        }
+    }
+
+    #[test]
+    fn multiply_add_agrees_with_scalars() {
+        let m = Modulus::new(PRIMES[3]);
+        let reduce = |v: Vec<u64>| v.into_iter().map(|x| m.reduce(x)).collect::<Vec<_>>();
+        let (mut a, mut b, mut c) = (reduce(words(1, 256)), reduce(words(2, 256)), reduce(words(3, 256)));
+        (a[0], b[0], c[0]) = (m.value() - 1, m.value() - 1, m.value() - 1);
+        (a[1], b[1], c[1]) = (0, 0, 0);
+        (a[2], b[2], c[2]) = (1, m.value() - 1, 1);
+        for engine in [Engine::Portable, Engine::detect()] {
+            let mut out = vec![0; 256];
+            engine.multiply_add(m, &a, &b, &c, &mut out);
+            for i in 0..256 {
+                assert_eq!(out[i], m.add(m.mul(a[i], b[i]), c[i]), "{engine:?} {i}");
+            }
+        }
+    }
+}
