@@ -5,6 +5,6 @@ mod modulus;
 mod ntt;
 pub mod pack;
 
-pub use crt::Crt;
+pub use crt::{Crt, Scale};
 pub use modulus::Modulus;
 pub use ntt::{Ntt, PortableNtt, Ring};
