@@ -1,1 +1,6 @@
-//! Skeleton.
+//! What is computed: genotype and phenotype readers, panels, packing, statistics, reports and wire messages.
+//!
+//! Knows neither HTTP nor a database, and no secret key.
+#![forbid(unsafe_code)]
+
+pub mod wire;

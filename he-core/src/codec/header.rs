@@ -42,7 +42,7 @@ kinds! {
     GenotypeChunk = 1, "a genotype chunk", 8 * MIB;
     WeightChunk = 2, "a weight chunk", 8 * MIB;
     ResultUnit = 3, "a result unit", 64 * MIB;
-    SwitchingKey = 4, "a switching key", 256 * MIB;
+    SwitchingKey = 4, "a switching key", 64 * MIB;
     PublicShare = 5, "a public key contribution", 4 * MIB;
     DecryptionShare = 6, "a decryption share", 64 * MIB;
     Panel = 16, "a variant panel", 4096 * MIB;
