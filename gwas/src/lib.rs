@@ -3,4 +3,6 @@
 //! Knows neither HTTP nor a database, and no secret key.
 #![forbid(unsafe_code)]
 
+pub mod io;
+pub mod panel;
 pub mod wire;
