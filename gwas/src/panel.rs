@@ -135,10 +135,7 @@ impl Panel {
     /// An empty panel without a build.
     #[must_use]
     pub fn new(reference: ReferenceStatus) -> Self {
-        Self {
-            reference,
-            ..Self::default()
-        }
+        Self { reference, ..Self::default() }
     }
 
     /// Names the genome build (`GRCh37`, `b36`), which is part of the digest.
@@ -205,24 +202,15 @@ impl Panel {
     /// The variant at an index.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<Variant<'_>> {
-        self.sites
-            .get(usize::try_from(index).ok()?)
-            .and_then(|site| self.view(site))
+        self.sites.get(usize::try_from(index).ok()?).and_then(|site| self.view(site))
     }
 
     /// All variants, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Variant<'_>> + '_ {
-        const NOWHERE: Variant<'static> = Variant {
-            chrom: "",
-            pos: 0,
-            id: "",
-            reference: "",
-            alternate: "",
-        };
+        const NOWHERE: Variant<'static> =
+            Variant { chrom: "", pos: 0, id: "", reference: "", alternate: "" };
         // `view` of a stored site always succeeds; the default keeps the iterator's length exact without a panic.
-        self.sites
-            .iter()
-            .map(|site| self.view(site).unwrap_or(NOWHERE))
+        self.sites.iter().map(|site| self.view(site).unwrap_or(NOWHERE))
     }
 
     /// A panel of the variants at `indices`, in that order, with the same build and reference status.
@@ -230,17 +218,12 @@ impl Panel {
     /// # Errors
     /// When an index is past the end.
     pub fn select(&self, indices: &[u32]) -> Result<Self, PanelError> {
-        let mut out = Self {
-            build: self.build.clone(),
-            reference: self.reference,
-            ..Self::default()
-        };
+        let mut out =
+            Self { build: self.build.clone(), reference: self.reference, ..Self::default() };
         out.sites.reserve_exact(indices.len());
         for &index in indices {
-            let variant = self.get(index).ok_or(PanelError::NoSuchVariant {
-                index,
-                len: self.len(),
-            })?;
+            let variant =
+                self.get(index).ok_or(PanelError::NoSuchVariant { index, len: self.len() })?;
             out.push(variant)?;
         }
         Ok(out)
@@ -285,10 +268,7 @@ impl Panel {
     #[must_use]
     pub fn repeated_id_count(&self) -> u32 {
         let mut seen = std::collections::HashSet::with_capacity(self.sites.len());
-        let repeats = self
-            .iter()
-            .filter(|v| v.id != "." && !seen.insert(v.id))
-            .count();
+        let repeats = self.iter().filter(|v| v.id != "." && !seen.insert(v.id)).count();
         u32::try_from(repeats).unwrap_or(u32::MAX)
     }
 
@@ -308,13 +288,7 @@ impl Panel {
         let (reference, text) = text.split_at_checked(usize::from(site.ref_len))?;
         let (alternate, _) = text.split_at_checked(usize::from(site.alt_len))?;
         let chrom = self.contigs.get(usize::from(site.contig))?;
-        Some(Variant {
-            chrom,
-            pos: site.pos,
-            id,
-            reference,
-            alternate,
-        })
+        Some(Variant { chrom, pos: site.pos, id, reference, alternate })
     }
 }
 
@@ -330,7 +304,7 @@ impl fmt::Debug for Panel {
 }
 
 /// Applies every limit of this module to one variant.
-fn check_variant(v: &Variant<'_>) -> Result<(), PanelError> {
+pub(crate) fn check_variant(v: &Variant<'_>) -> Result<(), PanelError> {
     check_ascii("the chromosome", v.chrom, MAX_CHROM_LEN)?;
     check_text("the variant id", v.id, MAX_TEXT_LEN)?;
     check_ascii("REF", v.reference, MAX_TEXT_LEN)?;
@@ -339,11 +313,7 @@ fn check_variant(v: &Variant<'_>) -> Result<(), PanelError> {
 
 fn check_ascii(field: &'static str, text: &str, max: usize) -> Result<(), PanelError> {
     check_text(field, text, max)?;
-    if text.is_ascii() {
-        Ok(())
-    } else {
-        Err(PanelError::BadByte { field })
-    }
+    if text.is_ascii() { Ok(()) } else { Err(PanelError::BadByte { field }) }
 }
 
 fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), PanelError> {
@@ -351,11 +321,7 @@ fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), PanelEr
         return Err(PanelError::Empty { field });
     }
     if text.len() > max {
-        return Err(PanelError::TooLong {
-            field,
-            len: text.len(),
-            max,
-        });
+        return Err(PanelError::TooLong { field, len: text.len(), max });
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(PanelError::BadByte { field });
@@ -380,13 +346,7 @@ mod tests {
         reference: &'a str,
         alternate: &'a str,
     ) -> Variant<'a> {
-        Variant {
-            chrom,
-            pos,
-            id,
-            reference,
-            alternate,
-        }
+        Variant { chrom, pos, id, reference, alternate }
     }
 
     fn panel(variants: &[Variant<'_>]) -> Panel {
@@ -407,14 +367,8 @@ mod tests {
         let p = panel(&all);
         assert_eq!(p.iter().collect::<Vec<_>>(), all);
         assert_eq!(p.get(3), None);
-        assert_eq!(
-            p.select(&[2, 0]).unwrap().iter().collect::<Vec<_>>(),
-            [all[2], all[0]]
-        );
-        assert_eq!(
-            p.select(&[3]),
-            Err(PanelError::NoSuchVariant { index: 3, len: 3 })
-        );
+        assert_eq!(p.select(&[2, 0]).unwrap().iter().collect::<Vec<_>>(), [all[2], all[0]]);
+        assert_eq!(p.select(&[3]), Err(PanelError::NoSuchVariant { index: 3, len: 3 }));
     }
 
     #[test]
@@ -471,10 +425,7 @@ mod tests {
         for i in 0..MAX_CONTIGS {
             p.push(v(&format!("c{i}"), 1, ".", "A", "C")).unwrap();
         }
-        assert_eq!(
-            p.push(v("one-more", 1, ".", "A", "C")),
-            Err(PanelError::TooManyContigs)
-        );
+        assert_eq!(p.push(v("one-more", 1, ".", "A", "C")), Err(PanelError::TooManyContigs));
         assert!(p.push(v("c7", 2, ".", "A", "C")).is_ok());
     }
 }

@@ -41,13 +41,7 @@ pub(crate) struct Lines<R> {
 impl<R: BufRead> Lines<R> {
     /// Lines of `inner`, each of at most `max` bytes.
     pub(crate) fn new(inner: R, max: usize) -> Self {
-        Self {
-            inner,
-            max,
-            line: 0,
-            buffer: Vec::new(),
-            ended: true,
-        }
+        Self { inner, max, line: 0, buffer: Vec::new(), ended: true }
     }
 
     /// 1-based number of the line last given out, 0 before the first.
@@ -97,9 +91,9 @@ impl<R: BufRead> Lines<R> {
         let line = self.line + 1;
         match self.next_bytes()? {
             None => Ok(None),
-            Some(bytes) => std::str::from_utf8(bytes)
-                .map(Some)
-                .map_err(|_| LineError::NotText { line }),
+            Some(bytes) => {
+                std::str::from_utf8(bytes).map(Some).map_err(|_| LineError::NotText { line })
+            }
         }
     }
 }
@@ -126,25 +120,16 @@ mod tests {
     fn a_line_at_the_limit_passes_and_one_past_it_does_not() {
         let mut lines = Lines::new(&b"12345678\r\n123456789\n"[..], 8);
         assert_eq!(lines.next_str().unwrap(), Some("12345678"));
-        assert!(matches!(
-            lines.next_str(),
-            Err(LineError::TooLong { line: 2, max: 8 })
-        ));
+        assert!(matches!(lines.next_str(), Err(LineError::TooLong { line: 2, max: 8 })));
         let endless = io::repeat(b'x');
         let mut lines = Lines::new(io::BufReader::new(endless), 1000);
-        assert!(matches!(
-            lines.next_bytes(),
-            Err(LineError::TooLong { line: 1, .. })
-        ));
+        assert!(matches!(lines.next_bytes(), Err(LineError::TooLong { line: 1, .. })));
     }
 
     #[test]
     fn binary_is_not_text() {
         let mut lines = Lines::new(&b"ok\n\xff\n"[..], 8);
         lines.next_str().unwrap();
-        assert!(matches!(
-            lines.next_str(),
-            Err(LineError::NotText { line: 2 })
-        ));
+        assert!(matches!(lines.next_str(), Err(LineError::NotText { line: 2 })));
     }
 }

@@ -3,6 +3,23 @@
 //! Every reader streams, checks every size before it allocates, and says what is wrong, where and what to do about it.
 //! No error, `Debug` output or panic ever holds a sample id, a genotype or a phenotype value.
 
+mod bed;
+mod bim;
+mod cohort;
+mod exclusions;
+mod fam;
 pub(crate) mod lines;
+mod positioned;
+mod source;
+mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use bed::{BedError, BedOptions, FamPhenotypes, GenotypeFile, open_bfile};
+pub use bim::{BimError, RefAllele};
+pub use cohort::{Cohort, SelectionError};
+pub use exclusions::{Exclusions, Reason, SiteError, StrictError};
+pub use fam::{FamError, MAX_ID_LEN};
 pub use lines::LineError;
+pub use source::{GenotypeSource, MAX_PEOPLE, Sample, Sex, SourceError, code, code_bytes};
+pub use store::PackedGenotypes;

@@ -101,9 +101,8 @@ mod tests {
 
     #[test]
     fn only_autosomes_and_xy_are_diploid() {
-        let diploid: Vec<u8> = (0..=27)
-            .filter(|n| Contig::parse(&n.to_string()).is_diploid())
-            .collect();
+        let diploid: Vec<u8> =
+            (0..=27).filter(|n| Contig::parse(&n.to_string()).is_diploid()).collect();
         assert_eq!(diploid, (1..=22).chain([25]).collect::<Vec<u8>>());
     }
 }

@@ -83,38 +83,16 @@ mod tests {
         let base = digest(None, &[a, b]);
         assert_eq!(
             base,
-            digest(
-                None,
-                &[Variant { id: "other", ..a }, Variant { chrom: "chr1", ..b }]
-            )
+            digest(None, &[Variant { id: "other", ..a }, Variant { chrom: "chr1", ..b }])
         );
         for other in [
             digest(Some("GRCh37"), &[a, b]),
             digest(None, &[b, a]),
             digest(None, &[a]),
             digest(None, &[a, Variant { pos: 3, ..b }]),
-            digest(
-                None,
-                &[
-                    a,
-                    Variant {
-                        reference: "AC",
-                        ..b
-                    },
-                ],
-            ),
+            digest(None, &[a, Variant { reference: "AC", ..b }]),
             digest(None, &[a, Variant { chrom: "2", ..b }]),
-            digest(
-                None,
-                &[
-                    Variant {
-                        reference: "C",
-                        alternate: "A",
-                        ..a
-                    },
-                    b,
-                ],
-            ),
+            digest(None, &[Variant { reference: "C", alternate: "A", ..a }, b]),
         ] {
             assert_ne!(base, other);
         }

@@ -83,11 +83,7 @@ impl Panel {
         writeln!(out, "##variants={}", self.len())?;
         writeln!(out, "{COLUMNS}")?;
         for v in self.iter() {
-            writeln!(
-                out,
-                "{}\t{}\t{}\t{}\t{}",
-                v.chrom, v.pos, v.id, v.reference, v.alternate
-            )?;
+            writeln!(out, "{}\t{}\t{}\t{}\t{}", v.chrom, v.pos, v.id, v.reference, v.alternate)?;
         }
         out.flush()
     }
@@ -112,15 +108,10 @@ impl Panel {
                 let found = declared.saturating_add(1);
                 return Err(PanelTextError::Count { declared, found });
             }
-            panel
-                .push(variant)
-                .map_err(|source| PanelTextError::Content { line, source })?;
+            panel.push(variant).map_err(|source| PanelTextError::Content { line, source })?;
         }
         if panel.len() != declared {
-            return Err(PanelTextError::Count {
-                declared,
-                found: panel.len(),
-            });
+            return Err(PanelTextError::Count { declared, found: panel.len() });
         }
         Ok(panel)
     }
@@ -143,10 +134,7 @@ fn read_header<R: BufRead>(lines: &mut Lines<R>) -> Result<(Panel, u32), PanelTe
         "##reference=provisional" => ReferenceStatus::Provisional,
         "##reference=given" => ReferenceStatus::Given,
         _ => {
-            return Err(expected(
-                lines,
-                "##reference=provisional or ##reference=given",
-            ));
+            return Err(expected(lines, "##reference=provisional or ##reference=given"));
         }
     };
     let text = header_line(lines)?;
@@ -156,18 +144,12 @@ fn read_header<R: BufRead>(lines: &mut Lines<R>) -> Result<(Panel, u32), PanelTe
         .filter(|&n| n <= MAX_VARIANTS)
         .ok_or_else(|| expected(lines, "##variants= and a number of at most 2^27"))?;
     if header_line(lines)? != COLUMNS {
-        return Err(expected(
-            lines,
-            "the column names #CHROM POS ID REF ALT, tab-separated",
-        ));
+        return Err(expected(lines, "the column names #CHROM POS ID REF ALT, tab-separated"));
     }
     let mut panel = Panel::new(reference);
     panel
         .set_build(build.as_deref())
-        .map_err(|source| PanelTextError::Content {
-            line: build_line,
-            source,
-        })?;
+        .map_err(|source| PanelTextError::Content { line: build_line, source })?;
     Ok((panel, declared))
 }
 
@@ -179,10 +161,7 @@ fn header_line<R: BufRead>(lines: &mut Lines<R>) -> Result<String, PanelTextErro
 }
 
 fn expected<R: BufRead>(lines: &Lines<R>, expected: &'static str) -> PanelTextError {
-    PanelTextError::Expected {
-        line: lines.number(),
-        expected,
-    }
+    PanelTextError::Expected { line: lines.number(), expected }
 }
 
 /// The next line; a last line without its newline is a truncated file.
@@ -258,35 +237,15 @@ mod tests {
     #[test]
     fn every_deviation_is_refused_with_its_line() {
         for (from, to, message) in [
-            (
-                "##hegwas-panel=1",
-                "##hegwas-panel=2",
-                "another format version",
-            ),
-            (
-                "##hegwas-panel=1",
-                "##fileformat=VCFv4.2",
-                "not a panel file",
-            ),
-            (
-                "##build=b36",
-                "##build=",
-                "line 2: the genome build is empty",
-            ),
+            ("##hegwas-panel=1", "##hegwas-panel=2", "another format version"),
+            ("##hegwas-panel=1", "##fileformat=VCFv4.2", "not a panel file"),
+            ("##build=b36", "##build=", "line 2: the genome build is empty"),
             ("##build=b36", "##build=b 36", "line 2"),
             ("=given", "=unknown", "line 3: expected ##reference="),
             ("##variants=2", "##variants=02", "line 4"),
             ("##variants=2", "##variants=134217729", "line 4"),
-            (
-                "##variants=2",
-                "##variants=1",
-                "declares 1 variants but holds 2 or more",
-            ),
-            (
-                "##variants=2",
-                "##variants=3",
-                "declares 3 variants but holds 2;",
-            ),
+            ("##variants=2", "##variants=1", "declares 1 variants but holds 2 or more"),
+            ("##variants=2", "##variants=3", "declares 3 variants but holds 2;"),
             ("\tALT", "\tALT\tX", "line 5"),
             ("\t5\t", "\t05\t", "line 6"),
             ("\t5\t", "\t4294967296\t", "line 6"),
