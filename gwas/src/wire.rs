@@ -11,5 +11,6 @@ pub mod status;
 pub use did::{Did, ParseDidError};
 pub use envelope::{Envelope, EnvelopeError, Opened};
 pub use manifest::{
-    ChunkRef, Dataset, GrantTerms, Job, JobInput, JobResult, MAX_NAME, Phenotype, PlaneKind, RowSet, Study, UnitResult,
+    ChunkRef, Dataset, GrantTerms, Job, JobInput, JobResult, MAX_NAME, Phenotype, PlaneKind,
+    RowSet, Study, UnitResult,
 };

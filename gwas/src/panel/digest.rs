@@ -1,5 +1,7 @@
 //! The name of a panel: a digest of what its variants are, not of how a file spells them.
 
+use he_core::Digest;
+
 use super::{Contig, Panel, Variant};
 
 /// First bytes of the hashed encoding; a changed encoding gets a new number.
@@ -14,7 +16,7 @@ impl Panel {
     /// decimal where [`Contig`] knows it, else the name as it stands: `22` and `chr22` are one chromosome, and files that
     /// differ only in that make the same panel. Ids and the reference status are left out for the same reason.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = Vec::with_capacity(1 << 16);
         buffer.extend_from_slice(DOMAIN);
@@ -28,7 +30,7 @@ impl Panel {
             }
         }
         hasher.update(&buffer);
-        *hasher.finalize().as_bytes()
+        Digest(*hasher.finalize().as_bytes())
     }
 }
 
@@ -54,8 +56,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::tests::v;
     use super::super::{Panel, ReferenceStatus, Variant};
+    use super::Digest;
 
-    fn digest(build: Option<&str>, variants: &[Variant<'_>]) -> [u8; 32] {
+    fn digest(build: Option<&str>, variants: &[Variant<'_>]) -> Digest {
         let mut p = Panel::new(ReferenceStatus::Given);
         p.set_build(build).unwrap();
         for &x in variants {
@@ -70,10 +73,7 @@ mod tests {
         bytes.extend_from_slice(
             b"\x06\0\0\0GRCh37\x01\0\0\0\0\0\0\0\x02\0\0\x0022\x07\0\0\0\x01\0\0\0A\x02\0\0\0CT",
         );
-        assert_eq!(
-            digest(Some("GRCh37"), &[v("chr22", 7, "rs", "A", "CT")]),
-            *blake3::hash(&bytes).as_bytes()
-        );
+        assert_eq!(digest(Some("GRCh37"), &[v("chr22", 7, "rs", "A", "CT")]), Digest::of(&bytes));
     }
 
     #[test]

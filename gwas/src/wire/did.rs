@@ -33,8 +33,9 @@ impl Did {
 
     /// Whether `signature` is this party's over `message` (strict verification).
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
-            .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok())
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
+            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+        })
     }
 }
 
@@ -64,7 +65,11 @@ impl FromStr for Did {
 
 impl Serialize for Did {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -94,7 +99,14 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let secp = "did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme"; // another multicodec
-        for bad in ["", "did:key:", "did:key:z", "did:web:example.org", secp, &format!("did:key:z{}", "1".repeat(5000))] {
+        for bad in [
+            "",
+            "did:key:",
+            "did:key:z",
+            "did:web:example.org",
+            secp,
+            &format!("did:key:z{}", "1".repeat(5000)),
+        ] {
             assert_eq!(bad.parse::<Did>(), Err(ParseDidError), "{bad}");
         }
         assert!(Did::new([0; 32]).is_err(), "small order");

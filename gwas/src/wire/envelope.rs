@@ -37,7 +37,9 @@ pub enum EnvelopeError {
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// A signature does not verify.
-    #[error("the signature of {0} does not verify: the object was altered or signed by somebody else")]
+    #[error(
+        "the signature of {0} does not verify: the object was altered or signed by somebody else"
+    )]
     Signature(Did),
 }
 
@@ -90,7 +92,11 @@ impl Envelope {
                 return Err(EnvelopeError::Signature(*did));
             }
         }
-        Ok(Opened { message, id, signers: envelope.signatures.iter().map(|(did, _)| *did).collect() })
+        Ok(Opened {
+            message,
+            id,
+            signers: envelope.signatures.iter().map(|(did, _)| *did).collect(),
+        })
     }
 }
 
@@ -102,7 +108,9 @@ impl Message for Envelope {
         if ascending && self.signatures.len() <= MAX_SIGNATURES {
             Ok(())
         } else {
-            Err(CodecError::Conformance(format!("an envelope has at most {MAX_SIGNATURES} signatures, one for each party")))
+            Err(CodecError::Conformance(format!(
+                "an envelope has at most {MAX_SIGNATURES} signatures, one for each party"
+            )))
         }
     }
 }

@@ -75,7 +75,10 @@ impl Message for Dataset {
         check_name(&self.name)?;
         require(self.planes.is_sorted_by(|a, b| a < b), "planes are in order, each once")?;
         require(self.planes.first() == Some(&PlaneKind::Dosage), "a dataset has a dosage plane")?;
-        require(self.rows <= self.plan.request().people, "the plan is made for fewer people than the dataset has rows")?;
+        require(
+            self.rows <= self.plan.request().people,
+            "the plan is made for fewer people than the dataset has rows",
+        )?;
         check_chunks(self.shape(), &self.chunks)
     }
 }
@@ -115,7 +118,10 @@ impl Message for Phenotype {
 
     fn check(&self) -> Result<(), CodecError> {
         check_name(&self.name)?;
-        require(self.participating.fits(self.rows), "the set of participating rows does not fit the number of rows")?;
+        require(
+            self.participating.fits(self.rows),
+            "the set of participating rows does not fit the number of rows",
+        )?;
         require(self.participating.count() > 0, "no row takes part")?;
         check_chunks(self.shape(), &self.chunks)
     }
@@ -128,7 +134,11 @@ pub struct RowSet(Vec<u8>);
 impl RowSet {
     /// The set of rows below `rows` for which `contains` holds.
     pub fn new(rows: u32, contains: impl Fn(u32) -> bool) -> Self {
-        let byte = |b: u32| (0..8).filter(|i| 8 * b + i < rows && contains(8 * b + i)).fold(0, |acc, i| acc | 1 << i);
+        let byte = |b: u32| {
+            (0..8)
+                .filter(|i| 8 * b + i < rows && contains(8 * b + i))
+                .fold(0, |acc, i| acc | 1 << i)
+        };
         Self((0..rows.div_ceil(8)).map(byte).collect())
     }
 
@@ -145,7 +155,8 @@ impl RowSet {
     /// Whether the bitmap has the right length for `rows` rows and no bit beyond them.
     pub fn fits(&self, rows: u32) -> bool {
         let spare = (rows.div_ceil(8) * 8 - rows) as u8;
-        self.0.len() == rows.div_ceil(8) as usize && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
+        self.0.len() == rows.div_ceil(8) as usize
+            && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
     }
 }
 
@@ -185,8 +196,14 @@ impl Message for Study {
         check_name(&self.purpose)?;
         require(self.planes.is_sorted_by(|a, b| a < b), "planes are in order, each once")?;
         require(self.planes.first() == Some(&PlaneKind::Dosage), "a study sums the dosage plane")?;
-        require(self.key_holders.is_sorted_by(|a, b| a < b), "key holders are in order, each once")?;
-        require(self.key_holders.len() as u32 == self.plan.request().holders, "the plan is for another number of key holders")?;
+        require(
+            self.key_holders.is_sorted_by(|a, b| a < b),
+            "key holders are in order, each once",
+        )?;
+        require(
+            self.key_holders.len() as u32 == self.plan.request().holders,
+            "the plan is for another number of key holders",
+        )?;
         require(self.variants > 0, "a study has a variant")
     }
 }
@@ -240,7 +257,10 @@ impl Message for Job {
     const KIND: Kind = Kind::Job;
 
     fn check(&self) -> Result<(), CodecError> {
-        require(self.inputs.len() == 1, "a job has one input: a dataset with its phenotype and grant")
+        require(
+            self.inputs.len() == 1,
+            "a job has one input: a dataset with its phenotype and grant",
+        )
     }
 }
 
@@ -273,7 +293,10 @@ impl Message for JobResult {
     const KIND: Kind = Kind::JobResult;
 
     fn check(&self) -> Result<(), CodecError> {
-        require(self.units.is_sorted_by(|a, b| (a.plane, a.group) < (b.plane, b.group)), "units are in order, each once")
+        require(
+            self.units.is_sorted_by(|a, b| (a.plane, a.group) < (b.plane, b.group)),
+            "units are in order, each once",
+        )
     }
 }
 
