@@ -29,7 +29,9 @@ pub enum CodecError {
     #[error("not a hegwas object (magic bytes missing)")]
     Magic,
     /// Written by another version of the format.
-    #[error("format version {0} is not supported by this program (it reads version 1); use a matching release")]
+    #[error(
+        "format version {0} is not supported by this program (it reads version 1); use a matching release"
+    )]
     Version(u8),
     /// Another kind of object.
     #[error("this is {found}, not {expected}")]

@@ -55,14 +55,14 @@ impl Engine {
         }
     }
 
-    /// `out = a b + c mod p`, element by element; all slices have the same length, a multiple of eight, and hold words
-    /// below 2^50. Constant time.
-    pub fn multiply_add(self, modulus: Modulus, a: &[u64], b: &[u64], c: &[u64], out: &mut [u64]) {
-        assert!(a.len() == out.len() && b.len() == out.len() && c.len() == out.len());
+    /// `acc = a b + acc mod p`, element by element; all slices have the same length, a multiple of eight, and hold words
+    /// below p. Constant time.
+    pub fn multiply_add(self, modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
+        assert!(a.len() == acc.len() && b.len() == acc.len(), "slices of one length");
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::multiply_add(modulus, a, b, c, out),
-            _ => portable::multiply_add(modulus, a, b, c, out),
+            Self::Avx512 => avx512::multiply_add(modulus, a, b, acc),
+            _ => portable::multiply_add(modulus, a, b, acc),
         }
     }
 }
@@ -105,9 +105,19 @@ impl TileSums {
         let count = rows.selected.len();
         let row_bytes = self.bodies * TILE_BYTES;
         assert!(count <= ROWS_PER_CALL, "at most {ROWS_PER_CALL} rows at a time");
-        assert!(rows.selected.iter().all(|&r| (r as usize + 1) * row_bytes <= rows.packed.len()), "row out of the tile");
-        assert!(rows.masks.len() == count * TILE && rows.weights.len() == self.weights, "masks or weights missing");
-        assert!(rows.weights.iter().all(|(d0, d1)| d0.len() == count * TILE && d1.len() == count * TILE));
+        assert!(
+            rows.selected.iter().all(|&r| (r as usize + 1) * row_bytes <= rows.packed.len()),
+            "row out of the tile"
+        );
+        assert!(
+            rows.masks.len() == count * TILE && rows.weights.len() == self.weights,
+            "masks or weights missing"
+        );
+        assert!(
+            rows.weights
+                .iter()
+                .all(|(d0, d1)| d0.len() == count * TILE && d1.len() == count * TILE)
+        );
         if self.terms + count > TERMS_PER_REDUCTION {
             self.reduce();
         }
@@ -160,7 +170,8 @@ impl FinishedTile {
     /// `A1` where it is 1; 128 words.
     pub fn copy_product(&self, weight: usize, column: usize, component: usize, out: &mut [u64]) {
         let start = (weight * self.columns + column) * BODY_WORDS;
-        let groups = self.products.iter().as_slice().get(start..start + BODY_WORDS).unwrap_or_default();
+        let groups =
+            self.products.iter().as_slice().get(start..start + BODY_WORDS).unwrap_or_default();
         for (o, group) in out.as_chunks_mut::<8>().0.iter_mut().zip(groups.as_chunks::<32>().0) {
             for (word, low) in o.iter_mut().zip(group.iter().skip(16 * component)) {
                 *word = *low;
@@ -183,14 +194,23 @@ mod tests {
         out
     }
 
-    fn run(engine: Engine, bodies: usize, weights: usize, selected: &[u32], repeats: usize, worst: bool) -> Vec<u64> {
+    fn run(
+        engine: Engine,
+        bodies: usize,
+        weights: usize,
+        selected: &[u32],
+        repeats: usize,
+        worst: bool,
+    ) -> Vec<u64> {
         let modulus = Modulus::new(PRIMES[0]);
         let rows = 70;
         let fill = |seed, n| if worst { vec![modulus.value() - 1; n] } else { words(seed, n) };
         let mut packed = vec![0; rows * bodies * TILE_BYTES];
         pack(&fill(1, rows * bodies * TILE), &mut packed);
         let masks = fill(2, selected.len() * TILE);
-        let d: Vec<_> = (0..weights).map(|w| (fill(3 + w as u8, masks.len()), fill(103 + w as u8, masks.len()))).collect();
+        let d: Vec<_> = (0..weights)
+            .map(|w| (fill(3 + w as u8, masks.len()), fill(103 + w as u8, masks.len())))
+            .collect();
         let views: Vec<_> = d.iter().map(|(a, b)| (&a[..], &b[..])).collect();
         let mut sums = TileSums::new(modulus, bodies, weights);
         for _ in 0..repeats {
@@ -215,7 +235,13 @@ mod tests {
     #[test]
     fn engines_agree_bit_for_bit() {
         let all: Vec<u32> = (0..64).collect();
-        for (bodies, weights, selected) in [(8, 1, &all[..]), (8, 3, &[0, 5, 69, 7, 3]), (1, 0, &[69]), (5, 2, &[1, 2, 3]), (8, 1, &[])] {
+        for (bodies, weights, selected) in [
+            (8, 1, &all[..]),
+            (8, 3, &[0, 5, 69, 7, 3]),
+            (1, 0, &[69]),
+            (5, 2, &[1, 2, 3]),
+            (8, 1, &[]),
+        ] {
             let portable = run(Engine::Portable, bodies, weights, selected, 3, false);
             assert_eq!(run(Engine::detect(), bodies, weights, selected, 3, false), portable);
         }
@@ -241,13 +267,14 @@ mod tests {
     fn multiply_add_agrees_with_scalars() {
         let m = Modulus::new(PRIMES[3]);
         let reduce = |v: Vec<u64>| v.into_iter().map(|x| m.reduce(x)).collect::<Vec<_>>();
-        let (mut a, mut b, mut c) = (reduce(words(1, 256)), reduce(words(2, 256)), reduce(words(3, 256)));
+        let (mut a, mut b, mut c) =
+            (reduce(words(1, 256)), reduce(words(2, 256)), reduce(words(3, 256)));
         (a[0], b[0], c[0]) = (m.value() - 1, m.value() - 1, m.value() - 1);
         (a[1], b[1], c[1]) = (0, 0, 0);
         (a[2], b[2], c[2]) = (1, m.value() - 1, 1);
         for engine in [Engine::Portable, Engine::detect()] {
-            let mut out = vec![0; 256];
-            engine.multiply_add(m, &a, &b, &c, &mut out);
+            let mut out = c.clone();
+            engine.multiply_add(m, &a, &b, &mut out);
             for i in 0..256 {
                 assert_eq!(out[i], m.add(m.mul(a[i], b[i]), c[i]), "{engine:?} {i}");
             }

@@ -49,7 +49,9 @@ pub struct Shape {
 
 /// A shape outside the limits of this module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a matrix has 1 to {MAX_ROWS} rows, 1 to {MAX_PLANES} planes and 1 to {MAX_BLOCKS} blocks; this one is {rows} x {planes} x {blocks}")]
+#[error(
+    "a matrix has 1 to {MAX_ROWS} rows, 1 to {MAX_PLANES} planes and 1 to {MAX_BLOCKS} blocks; this one is {rows} x {planes} x {blocks}"
+)]
 pub struct ShapeError {
     rows: u32,
     planes: u8,
@@ -100,7 +102,11 @@ impl Shape {
         let fine = (1..=MAX_ROWS).contains(&self.rows)
             && (1..=MAX_PLANES).contains(&self.planes)
             && (1..=MAX_BLOCKS).contains(&self.blocks);
-        if fine { Ok(self) } else { Err(ShapeError { rows: self.rows, planes: self.planes, blocks: self.blocks }) }
+        if fine {
+            Ok(self)
+        } else {
+            Err(ShapeError { rows: self.rows, planes: self.planes, blocks: self.blocks })
+        }
     }
 
     /// Shape of `vectors` encrypted weight vectors for `rows` people.
@@ -156,9 +162,14 @@ impl Shape {
     }
 
     /// The chunk objects of one row chunk of one unit, in order.
-    pub fn slab_chunks(&self, unit: Unit, row_chunk: u32) -> impl Iterator<Item = ChunkSpec> + use<> {
+    pub fn slab_chunks(
+        &self,
+        unit: Unit,
+        row_chunk: u32,
+    ) -> impl Iterator<Item = ChunkSpec> + use<> {
         let range = self.chunk_rows(row_chunk);
-        let (rows, bodies, tiles) = (range.end - range.start, self.bodies(unit.group), self.tiles());
+        let (rows, bodies, tiles) =
+            (range.end - range.start, self.bodies(unit.group), self.tiles());
         let step = self.tiles_per_chunk(rows, bodies);
         (0..tiles.div_ceil(step)).map(move |i| ChunkSpec {
             unit,
@@ -180,9 +191,37 @@ impl Shape {
         self.units().flat_map(move |unit| self.unit_chunks(unit))
     }
 
+    /// Where a tile is stored: number of its chunk in the order of [`Shape::chunks`] and offset in the chunk's body.
+    pub fn locate(&self, unit: Unit, row_chunk: u32, tile: u32) -> (usize, u64) {
+        let rows = |chunk: u32| self.chunk_rows(chunk).len() as u32;
+        let slab =
+            |rows, bodies| u64::from(self.tiles().div_ceil(self.tiles_per_chunk(rows, bodies)));
+        let whole = u64::from(self.rows / self.rows_per_chunk());
+        let last = self.rows % self.rows_per_chunk();
+        let in_unit = |bodies| {
+            whole * slab(self.rows_per_chunk(), bodies)
+                + if last > 0 { slab(last, bodies) } else { 0 }
+        };
+        let full_groups = u64::from(self.blocks / BODIES as u32);
+        let rest = self.blocks % BODIES as u32;
+        let in_plane =
+            full_groups * in_unit(BODIES as u32) + if rest > 0 { in_unit(rest) } else { 0 };
+        let bodies = self.bodies(unit.group);
+        let step = self.tiles_per_chunk(rows(row_chunk), bodies);
+        let chunk = u64::from(unit.plane) * in_plane
+            + u64::from(unit.group) * in_unit(BODIES as u32)
+            + u64::from(row_chunk) * slab(self.rows_per_chunk(), bodies)
+            + u64::from(tile / step);
+        let tile_bytes = u64::from(rows(row_chunk)) * u64::from(bodies) * TILE_BYTES as u64;
+        (chunk as usize, u64::from(tile % step) * tile_bytes)
+    }
+
     /// Bytes of all chunk bodies.
     pub fn body_bytes(&self) -> u64 {
-        u64::from(self.rows) * u64::from(self.planes) * u64::from(self.blocks) * packed_len(self.params.words()) as u64
+        u64::from(self.rows)
+            * u64::from(self.planes)
+            * u64::from(self.blocks)
+            * packed_len(self.params.words()) as u64
     }
 }
 
@@ -197,7 +236,11 @@ mod tests {
         fn chunks_tile_the_matrix(set in 0usize..4, rows in 1u32..3000, planes in 1u8..4, blocks in 1u32..30) {
             let shape = Shape { params: Params::ALL[set], rows, planes, blocks }.check().unwrap();
             let (mut bytes, mut last) = (0u64, None);
-            for c in shape.chunks() {
+            for (number, c) in shape.chunks().enumerate() {
+                for tile in [0, c.tiles - 1] {
+                    let offset = u64::from(tile) * c.tile_bytes() as u64;
+                    prop_assert_eq!(shape.locate(c.unit, c.row_chunk, c.first_tile + tile), (number, offset));
+                }
                 prop_assert!(c.body_len() <= MAX_CHUNK_BODY && c.body_len() > 0);
                 bytes += c.body_len() as u64;
                 let key = (c.unit, c.row_chunk, c.first_tile);

@@ -92,7 +92,10 @@ impl MaskExpander {
 
 /// `plane | limb | retry | 0 | group (4, LE) | row (4, LE) | counter (4, LE)`.
 fn counter_block(index: MaskIndex, retry: u8, counter: u32) -> Array<u8, aes::cipher::consts::U16> {
-    let high = u64::from(index.plane) | u64::from(index.limb) << 8 | u64::from(retry) << 16 | u64::from(index.group) << 32;
+    let high = u64::from(index.plane)
+        | u64::from(index.limb) << 8
+        | u64::from(retry) << 16
+        | u64::from(index.group) << 32;
     let low = u64::from(index.row) | u64::from(counter) << 32;
     Array((u128::from(high) | u128::from(low) << 64).to_le_bytes())
 }
@@ -126,9 +129,17 @@ mod tests {
     #[test]
     fn known_answer() {
         let mut words = [0; 4];
-        MaskExpander::new(MaskSeed(core::array::from_fn(|i| i as u8))).expand(Modulus::new(PRIMES[0]), INDEX, 0, &mut words);
+        MaskExpander::new(MaskSeed(core::array::from_fn(|i| i as u8))).expand(
+            Modulus::new(PRIMES[0]),
+            INDEX,
+            0,
+            &mut words,
+        );
         // AES-128-ECB of the two counter blocks, computed with OpenSSL.
-        assert_eq!(words, [624_799_699_391_157, 247_742_988_912_227, 823_089_185_678_382, 311_343_455_721_980]);
+        assert_eq!(
+            words,
+            [624_799_699_391_157, 247_742_988_912_227, 823_089_185_678_382, 311_343_455_721_980]
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::digest::Digest;
 pub const WORD_BITS: u32 = 50;
 
 /// The primes, largest first: `= 1 mod 2^17`, so that they serve every ring degree up to 2^16.
-pub const PRIMES: [u64; 4] = [1_125_899_903_827_969, 1_125_899_902_124_033, 1_125_899_887_312_897, 1_125_899_886_395_393];
+pub const PRIMES: [u64; 4] =
+    [1_125_899_903_827_969, 1_125_899_902_124_033, 1_125_899_887_312_897, 1_125_899_886_395_393];
 
 /// Parameter of the centred binomial error distribution: the difference of two sums of 21 bits.
 pub const ERROR_ETA: u32 = 21;
@@ -114,7 +115,12 @@ impl Params {
 
     /// Digest of everything that defines the set: name, degree, primes, gadget, error distribution.
     pub fn digest(self) -> Digest {
-        let mut text = format!("{} N={} eta={ERROR_ETA} gadget=2^{}", self.name(), self.degree(), self.gadget_bits());
+        let mut text = format!(
+            "{} N={} eta={ERROR_ETA} gadget=2^{}",
+            self.name(),
+            self.degree(),
+            self.gadget_bits()
+        );
         for p in self.moduli() {
             text.push_str(&format!(" p={}", p.value()));
         }
@@ -131,6 +137,7 @@ impl Serialize for Params {
 impl<'de> Deserialize<'de> for Params {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Self::from_name(&name).ok_or_else(|| serde::de::Error::custom("no parameter set has that name"))
+        Self::from_name(&name)
+            .ok_or_else(|| serde::de::Error::custom("no parameter set has that name"))
     }
 }

@@ -36,10 +36,14 @@ impl PlanRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlanError {
     /// A field is zero or beyond what any set could serve.
-    #[error("a study needs 1 to 2^24 people, values and magnitudes of at least 1 and at most 2^20, and 1 to 64 key holders")]
+    #[error(
+        "a study needs 1 to 2^24 people, values and magnitudes of at least 1 and at most 2^20, and 1 to 64 key holders"
+    )]
     OutOfRange,
     /// Several holders without smudging.
-    #[error("several key holders need at least 40 smudging bits; their shares would leak the study key")]
+    #[error(
+        "several key holders need at least 40 smudging bits; their shares would leak the study key"
+    )]
     Smudging,
     /// The sums do not fit beside the noise.
     #[error(
@@ -87,7 +91,8 @@ impl Plan {
 
     /// The plan on a given set, if the set serves the request.
     fn with_params(request: PlanRequest, params: Params) -> Option<Self> {
-        let [people, dosage_max, weight_max] = [request.people, request.dosage_max, request.weight_max].map(f64::from);
+        let [people, dosage_max, weight_max] =
+            [request.people, request.dosage_max, request.weight_max].map(f64::from);
         // Delta (n G Y + 1/2) < Q / 2, a little below so that rounding in this arithmetic cannot matter.
         let q: f64 = params.moduli().map(|m| m.value() as f64).product();
         let delta = q / (2.0 * people * dosage_max * weight_max + 1.0) * (1.0 - 1e-9);
@@ -106,7 +111,8 @@ impl Plan {
             bits => holders.sqrt() * smudging_deviation(bits, request.values, deviation),
         };
         let bound = tail(request.values) * deviation.hypot(smudging);
-        let plan = Self { request, params, delta_g: delta_g as u128, delta_y: delta_y as u128, deviation };
+        let plan =
+            Self { request, params, delta_g: delta_g as u128, delta_y: delta_y as u128, deviation };
         (bound < delta_g * delta_y / 2.0).then_some(plan)
     }
 
@@ -151,19 +157,28 @@ impl Plan {
     /// log2 of how many times the noise bound fits under half the scale: the unused margin, in bits.
     pub fn margin_bits(&self) -> f64 {
         let holders = f64::from(self.request.holders);
-        let noise = tail(self.request.values) * self.deviation.hypot(holders.sqrt() * self.smudging());
+        let noise =
+            tail(self.request.values) * self.deviation.hypot(holders.sqrt() * self.smudging());
         (self.delta_g as f64 * self.delta_y as f64 / 2.0 / noise).log2()
     }
 
     /// Largest magnitude of an honest result: `people * dosage_max * weight_max`.
     pub fn largest_result(&self) -> i64 {
         let r = self.request;
-        i64::from(r.people).saturating_mul(i64::from(r.dosage_max)).saturating_mul(i64::from(r.weight_max))
+        i64::from(r.people)
+            .saturating_mul(i64::from(r.dosage_max))
+            .saturating_mul(i64::from(r.weight_max))
     }
 
     /// Digest of parameters and scales.
     pub fn digest(&self) -> Digest {
-        let text = format!("{} {:?} {} {}", self.params.digest(), self.request, self.delta_g, self.delta_y);
+        let text = format!(
+            "{} {:?} {} {}",
+            self.params.digest(),
+            self.request,
+            self.delta_g,
+            self.delta_y
+        );
         Digest::derive("hegwas v1 plan", text.as_bytes())
     }
 }
@@ -184,8 +199,16 @@ impl<'de> Deserialize<'de> for Plan {
 mod tests {
     use super::*;
 
-    fn params(people: u32, holders: u32, smudging_bits: u32, values: u64, weight_max: u32) -> Option<Params> {
-        Plan::new(PlanRequest { people, values, dosage_max: 1, weight_max, holders, smudging_bits }).ok().map(|p| p.params())
+    fn params(
+        people: u32,
+        holders: u32,
+        smudging_bits: u32,
+        values: u64,
+        weight_max: u32,
+    ) -> Option<Params> {
+        Plan::new(PlanRequest { people, values, dosage_max: 1, weight_max, holders, smudging_bits })
+            .ok()
+            .map(|p| p.params())
     }
 
     #[test]
@@ -203,9 +226,11 @@ mod tests {
         assert_eq!(params(0, 1, 0, 1, 1), None);
         assert_eq!(params(1 << 25, 1, 0, 1, 1), None);
         assert_eq!(params(100, 65, 40, 1, 1), None);
-        let several = PlanRequest { holders: 2, smudging_bits: 39, ..PlanRequest::sole_holder(100) };
+        let several =
+            PlanRequest { holders: 2, smudging_bits: 39, ..PlanRequest::sole_holder(100) };
         assert_eq!(Plan::new(several), Err(PlanError::Smudging));
-        let wide = PlanRequest { smudging_bits: 128, holders: 3, ..PlanRequest::sole_holder(1_000_000) };
+        let wide =
+            PlanRequest { smudging_bits: 128, holders: 3, ..PlanRequest::sole_holder(1_000_000) };
         assert_eq!(Plan::new(wide), Err(PlanError::TooLarge { people: 1_000_000 }));
     }
 

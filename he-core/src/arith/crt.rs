@@ -33,14 +33,22 @@ impl Crt {
 
     /// `round(x / scale)` of the centred integer `x` whose residues are given, halves rounded up;
     /// `None` if the quotient does not fit an `i64`.
-    pub fn round_to_scale(&self, residues: impl Iterator<Item = u64> + Clone, scale: Scale) -> Option<i64> {
+    pub fn round_to_scale(
+        &self,
+        residues: impl Iterator<Item = u64> + Clone,
+        scale: Scale,
+    ) -> Option<i64> {
         let x = self.compose(residues);
         let scale = I256::try_from(scale.0).ok()?;
         i64::try_from((x + (scale >> 1u32)).div_euclid(scale)).ok()
     }
 
     /// Distance of the centred integer from the nearest multiple of `scale`, as a real number: the noise.
-    pub fn distance_to_scale(&self, residues: impl Iterator<Item = u64> + Clone, scale: Scale) -> f64 {
+    pub fn distance_to_scale(
+        &self,
+        residues: impl Iterator<Item = u64> + Clone,
+        scale: Scale,
+    ) -> f64 {
         let x = self.compose(residues);
         let Ok(scale) = I256::try_from(scale.0) else { return f64::NAN };
         ((x + (scale >> 1u32)).rem_euclid(scale) - (scale >> 1u32)).as_f64()
@@ -48,7 +56,9 @@ impl Crt {
 
     fn compose(&self, residues: impl Iterator<Item = u64> + Clone) -> I256 {
         let mut x = U256::ZERO;
-        for (((m, &inverse), &product), residue) in self.moduli.iter().zip(&self.inverses).zip(&self.products).zip(residues) {
+        for (((m, &inverse), &product), residue) in
+            self.moduli.iter().zip(&self.inverses).zip(&self.products).zip(residues)
+        {
             let known = (x % U256::from(m.value())).as_u64();
             let digit = m.mul(m.sub(residue, known), inverse);
             x += U256::from(digit) * product;

@@ -102,7 +102,9 @@ impl Modulus {
         let negative = (x >> 63) as u64; // all ones or zero
         let magnitude = self.reduce(x.unsigned_abs());
         // p - m where negative, m elsewhere; p itself (m = 0) folds to 0
-        self.reduce_once((magnitude ^ negative).wrapping_sub(negative).wrapping_add(self.p & negative))
+        self.reduce_once(
+            (magnitude ^ negative).wrapping_sub(negative).wrapping_add(self.p & negative),
+        )
     }
 
     /// Residue of a public 128-bit integer.

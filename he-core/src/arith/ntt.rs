@@ -11,7 +11,8 @@ use crate::params::Params;
 /// Roots of unity of order 2^14, one for each prime of [`crate::params::PRIMES`].
 ///
 /// The root of order 2N is `ROOTS[l]^(8192 / N)`.
-pub(crate) const ROOTS: [u64; 4] = [106_575_731_533_006, 1_055_820_128_863_106, 514_592_881_492_319, 451_300_111_747_955];
+pub(crate) const ROOTS: [u64; 4] =
+    [106_575_731_533_006, 1_055_820_128_863_106, 514_592_881_492_319, 451_300_111_747_955];
 const ROOT_ORDER: usize = 1 << 14;
 
 /// A negacyclic NTT of one size modulo one prime.
@@ -165,7 +166,8 @@ impl PortableNtt {
         let m = self.modulus;
         let (mut half, mut blocks) = (1, values.len() / 2);
         while blocks > 0 {
-            for (block, &w) in values.chunks_exact_mut(2 * half).zip(&self.inverse_powers[blocks..]) {
+            for (block, &w) in values.chunks_exact_mut(2 * half).zip(&self.inverse_powers[blocks..])
+            {
                 let (low, high) = block.split_at_mut(half);
                 for (a, b) in low.iter_mut().zip(high) {
                     (*a, *b) = (m.add(*a, *b), m.mul(m.sub(*a, *b), w));
@@ -182,7 +184,9 @@ mod tests {
     use super::*;
 
     fn sample(m: Modulus, degree: usize) -> Vec<u64> {
-        (0..degree as u64).map(|i| m.reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 40))).collect()
+        (0..degree as u64)
+            .map(|i| m.reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 40)))
+            .collect()
     }
 
     #[test]
@@ -190,7 +194,9 @@ mod tests {
         for params in Params::ALL {
             let ring = Ring::new(params);
             for (ntt, root) in ring.limbs().iter().zip(ROOTS) {
-                let Engine::Fast(plan) = &ntt.engine else { panic!("tfhe-ntt no longer uses the roots of the format") };
+                let Engine::Fast(plan) = &ntt.engine else {
+                    panic!("tfhe-ntt no longer uses the roots of the format")
+                };
                 let root = ntt.modulus.pow(root, (8192 / ntt.degree) as u64);
                 let portable = PortableNtt::new(ntt.modulus, root, ntt.degree);
                 let original = sample(ntt.modulus, ntt.degree);

@@ -42,7 +42,9 @@ pub fn pack(words: &[u64], bytes: &mut [u8]) {
 /// Unpacks words; they are below 2^50 but not necessarily below the modulus (see [`all_reduced`]).
 pub fn unpack(bytes: &[u8], words: &mut [u64]) {
     assert_eq!(bytes.len(), packed_len(words.len()));
-    for (group, out) in bytes.as_chunks::<GROUP_BYTES>().0.iter().zip(words.as_chunks_mut::<GROUP_WORDS>().0) {
+    for (group, out) in
+        bytes.as_chunks::<GROUP_BYTES>().0.iter().zip(words.as_chunks_mut::<GROUP_WORDS>().0)
+    {
         let mut padded = [0; 56];
         padded[..GROUP_BYTES].copy_from_slice(group);
         let (q, _) = padded.as_chunks::<8>();
@@ -99,7 +101,11 @@ mod tests {
             let mut bytes = [0; GROUP_BYTES];
             pack(&words, &mut bytes);
             for bit in 0..400 {
-                assert_eq!(bytes[bit / 8] >> (bit % 8) & 1 == 1, bit / 50 == i, "word {i}, bit {bit}");
+                assert_eq!(
+                    bytes[bit / 8] >> (bit % 8) & 1 == 1,
+                    bit / 50 == i,
+                    "word {i}, bit {bit}"
+                );
             }
         }
     }

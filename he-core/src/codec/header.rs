@@ -100,9 +100,10 @@ impl Header {
 
     /// Reads a header and checks magic, version, kind and the size limit of the kind.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
-        let (header, _) = bytes
-            .split_first_chunk::<HEADER_LEN>()
-            .ok_or(CodecError::Truncated { expected: HEADER_LEN as u64, found: bytes.len() as u64 })?;
+        let (header, _) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(CodecError::Truncated {
+            expected: HEADER_LEN as u64,
+            found: bytes.len() as u64,
+        })?;
         let mut at = header.as_slice();
         let magic: [u8; 6] = take(&mut at);
         let [version, kind] = take(&mut at);
@@ -112,8 +113,10 @@ impl Header {
         if version != VERSION {
             return Err(CodecError::Version(version));
         }
-        let kind = Kind::from_code(kind)
-            .ok_or_else(|| CodecError::Kind { expected: "a known object", found: format!("kind {kind}") })?;
+        let kind = Kind::from_code(kind).ok_or_else(|| CodecError::Kind {
+            expected: "a known object",
+            found: format!("kind {kind}"),
+        })?;
         let length = u64::from_le_bytes(take(&mut at));
         if length > kind.limit() {
             return Err(CodecError::TooLarge { what: kind.name(), length, limit: kind.limit() });
@@ -147,7 +150,11 @@ impl Header {
 
     /// Refuses another parameter set.
     pub fn expect_params(&self, params: Params) -> Result<(), CodecError> {
-        if self.params == params.digest().short() { Ok(()) } else { Err(CodecError::Params(params.name())) }
+        if self.params == params.digest().short() {
+            Ok(())
+        } else {
+            Err(CodecError::Params(params.name()))
+        }
     }
 
     /// Refuses another owner object; `what` names it in the error.
@@ -157,7 +164,10 @@ impl Header {
 
     /// The parameter set that the header names.
     pub fn known_params(&self) -> Result<Params, CodecError> {
-        Params::ALL.into_iter().find(|p| p.digest().short() == self.params).ok_or(CodecError::Params("any known one"))
+        Params::ALL
+            .into_iter()
+            .find(|p| p.digest().short() == self.params)
+            .ok_or(CodecError::Params("any known one"))
     }
 }
 
@@ -203,7 +213,10 @@ mod tests {
         let kind = Kind::ResultUnit;
         assert!(matches!(Header::split(&good[..63], kind), Err(CodecError::Truncated { .. })));
         assert!(matches!(Header::split(&good[..66], kind), Err(CodecError::Truncated { .. })));
-        assert!(matches!(Header::split(&[&good[..], b"d"].concat(), kind), Err(CodecError::Trailing(1))));
+        assert!(matches!(
+            Header::split(&[&good[..], b"d"].concat(), kind),
+            Err(CodecError::Trailing(1))
+        ));
         assert!(matches!(Header::split(&with(0, b'x'), kind), Err(CodecError::Magic)));
         assert!(matches!(Header::split(&with(6, 2), kind), Err(CodecError::Version(2))));
         assert!(matches!(Header::split(&with(7, 0), kind), Err(CodecError::Kind { .. })));

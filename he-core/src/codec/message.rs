@@ -17,14 +17,19 @@ pub trait Message: Serialize + DeserializeOwned {
 }
 
 fn options(limit: u64) -> impl Options {
-    bincode::DefaultOptions::new().with_fixint_encoding().with_little_endian().reject_trailing_bytes().with_limit(limit)
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_little_endian()
+        .reject_trailing_bytes()
+        .with_limit(limit)
 }
 
 /// Header and body of a message.
 pub fn encode<T: Message>(message: &T) -> Result<Vec<u8>, CodecError> {
     message.check()?;
-    let body =
-        options(T::KIND.limit()).serialize(message).map_err(|e| CodecError::Malformed(format!("{}: {e}", T::KIND.name())))?;
+    let body = options(T::KIND.limit())
+        .serialize(message)
+        .map_err(|e| CodecError::Malformed(format!("{}: {e}", T::KIND.name())))?;
     Ok([&Header::message(T::KIND, body.len()).to_bytes()[..], &body].concat())
 }
 
@@ -59,7 +64,11 @@ mod tests {
     impl Message for Sample {
         const KIND: Kind = Kind::Job;
         fn check(&self) -> Result<(), CodecError> {
-            if self.name.len() > 8 { Err(CodecError::Conformance("name too long".into())) } else { Ok(()) }
+            if self.name.len() > 8 {
+                Err(CodecError::Conformance("name too long".into()))
+            } else {
+                Ok(())
+            }
         }
     }
 
@@ -77,7 +86,10 @@ mod tests {
         assert!(matches!(decode::<Sample>(&with(60, 1)), Err(CodecError::Counts(_)))); // count set
         assert!(matches!(decode::<Sample>(&with(64, 255)), Err(CodecError::Malformed(_)))); // string longer than the body
         assert!(matches!(decode::<Sample>(&with(71, 255)), Err(CodecError::Malformed(_)))); // absurd length
-        assert!(matches!(decode::<Sample>(&with(good.len() - 1, 7)), Err(CodecError::Malformed(_)))); // not a bool
+        assert!(matches!(
+            decode::<Sample>(&with(good.len() - 1, 7)),
+            Err(CodecError::Malformed(_))
+        )); // not a bool
         for cut in 0..good.len() {
             assert!(decode::<Sample>(&good[..cut]).is_err());
         }

@@ -35,10 +35,10 @@ pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
     unsafe { add_rows(sums, rows) }
 }
 
-pub(super) fn multiply_add(modulus: Modulus, a: &[u64], b: &[u64], c: &[u64], out: &mut [u64]) {
+pub(super) fn multiply_add(modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
     assert!(available());
     // SAFETY: the instructions were just found to be available.
-    unsafe { multiply_add_vectors(modulus, a, b, c, out) }
+    unsafe { multiply_add_vectors(modulus, a, b, acc) }
 }
 
 #[inline]
@@ -77,8 +77,26 @@ impl Unpacker {
         let byte = |i: u64| (0..8).fold(0, |lane, b| lane | (50 * i / 8 + b) << (8 * b)) as i64;
         let shift = |i: u64| (50 * i % 8) as i64;
         Self {
-            bytes: _mm512_setr_epi64(byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), byte(6), byte(7)),
-            shifts: _mm512_setr_epi64(shift(0), shift(1), shift(2), shift(3), shift(4), shift(5), shift(6), shift(7)),
+            bytes: _mm512_setr_epi64(
+                byte(0),
+                byte(1),
+                byte(2),
+                byte(3),
+                byte(4),
+                byte(5),
+                byte(6),
+                byte(7),
+            ),
+            shifts: _mm512_setr_epi64(
+                shift(0),
+                shift(1),
+                shift(2),
+                shift(3),
+                shift(4),
+                shift(5),
+                shift(6),
+                shift(7),
+            ),
             low: _mm512_set1_epi64((1 << 50) - 1),
         }
     }
@@ -92,7 +110,12 @@ impl Unpacker {
 }
 
 /// The tile of one body in one row, as groups of eight packed words.
-fn groups_of<'a>(rows: &Rows<'a>, bodies: usize, slot: usize, body: usize) -> &'a [[u8; GROUP_BYTES]] {
+fn groups_of<'a>(
+    rows: &Rows<'a>,
+    bodies: usize,
+    slot: usize,
+    body: usize,
+) -> &'a [[u8; GROUP_BYTES]] {
     let start = (rows.selected[slot] as usize * bodies + body) * TILE_BYTES;
     rows.packed[start..start + TILE_BYTES].as_chunks().0
 }
@@ -122,11 +145,13 @@ fn add_block<const R: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize)
     for column in 0..=bodies {
         let totals = &mut sums.sums[column * TILE..][..TILE].as_chunks_mut::<8>().0[..GROUPS];
         if column < bodies {
-            let packed: [_; R] = core::array::from_fn(|r| &groups_of(rows, bodies, first + r, column)[..GROUPS]);
+            let packed: [_; R] =
+                core::array::from_fn(|r| &groups_of(rows, bodies, first + r, column)[..GROUPS]);
             let value = |r: usize, g: usize| unpacker.unpack(&packed[r][g]);
             add_column::<R>(totals, &mut sums.products, rows, first, column, bodies, value);
         } else {
-            let masks: [_; R] = core::array::from_fn(|r| &words_of(rows.masks, first + r)[..GROUPS]);
+            let masks: [_; R] =
+                core::array::from_fn(|r| &words_of(rows.masks, first + r)[..GROUPS]);
             let value = |r: usize, g: usize| load(&masks[r][g]);
             add_column::<R>(totals, &mut sums.products, rows, first, column, bodies, value);
         }
@@ -155,9 +180,12 @@ fn add_column<const R: usize>(
         let d0: [_; R] = core::array::from_fn(|r| &words_of(d0, first + r)[..GROUPS]);
         let d1: [_; R] = core::array::from_fn(|r| &words_of(d1, first + r)[..GROUPS]);
         let start = (w * (bodies + 1) + column) * BODY_WORDS;
-        let accumulators = &mut products[start..start + BODY_WORDS].as_chunks_mut::<8>().0.as_chunks_mut::<4>().0[..GROUPS];
+        let accumulators =
+            &mut products[start..start + BODY_WORDS].as_chunks_mut::<8>().0.as_chunks_mut::<4>().0
+                [..GROUPS];
         for (g, [low0, high0, low1, high1]) in accumulators.iter_mut().enumerate() {
-            let (mut l0, mut h0, mut l1, mut h1) = (load(low0), load(high0), load(low1), load(high1));
+            let (mut l0, mut h0, mut l1, mut h1) =
+                (load(low0), load(high0), load(low1), load(high1));
             for r in 0..R {
                 let b = value(r, g);
                 let (x, y) = (load(&d0[r][g]), load(&d1[r][g]));
@@ -175,24 +203,23 @@ fn add_column<const R: usize>(
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
-fn multiply_add_vectors(modulus: Modulus, a: &[u64], b: &[u64], c: &[u64], out: &mut [u64]) {
+fn multiply_add_vectors(modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
     let p = _mm512_set1_epi64(modulus.value() as i64);
     let fold50 = _mm512_set1_epi64(modulus.fold_factor() as i64); // 2^50 = c
     let fold52 = _mm512_set1_epi64(4 * modulus.fold_factor() as i64); // 2^52 = 4 c
     let low50 = _mm512_set1_epi64((1 << 50) - 1);
     let zero = _mm512_setzero_si512();
-    let (a, b, c) = (a.as_chunks::<8>(), b.as_chunks::<8>(), c.as_chunks::<8>());
-    let out = out.as_chunks_mut::<8>();
-    assert!(out.1.is_empty(), "whole vectors");
-    for (((a, b), c), out) in a.0.iter().zip(b.0).zip(c.0).zip(out.0) {
+    let (vectors, rest) = acc.as_chunks_mut::<8>();
+    assert!(rest.is_empty(), "whole vectors");
+    for ((a, b), acc) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0).zip(vectors) {
         let (a, b) = (load(a), load(b));
-        let low = _mm512_madd52lo_epu64(load(c), a, b); // < 2^50 + 2^52
+        let low = _mm512_madd52lo_epu64(load(acc), a, b); // < 2^50 + 2^52
         let high = _mm512_madd52hi_epu64(zero, a, b); // < 2^48
         let folded = _mm512_madd52lo_epu64(low, high, fold52); // < 2^50 + 2^53
         let carry = _mm512_madd52hi_epu64(zero, high, fold52); // < 2^23
         let x = _mm512_madd52lo_epu64(folded, carry, fold52); // < 2^54
         let top = _mm512_srli_epi64::<50>(x);
         let x = _mm512_madd52lo_epu64(_mm512_and_si512(x, low50), top, fold50); // < 2^50 + 2^29 < 2 p
-        store(out, _mm512_min_epu64(x, _mm512_sub_epi64(x, p)));
+        store(acc, _mm512_min_epu64(x, _mm512_sub_epi64(x, p)));
     }
 }

@@ -50,8 +50,8 @@ fn multiply_accumulate(products: &mut [u64], body: &[u64; TILE], d0: &[u64], d1:
     }
 }
 
-pub(super) fn multiply_add(modulus: Modulus, a: &[u64], b: &[u64], c: &[u64], out: &mut [u64]) {
-    for (((o, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
-        *o = modulus.reduce_wide(u128::from(a) * u128::from(b) + u128::from(c));
+pub(super) fn multiply_add(modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
+    for ((acc, &a), &b) in acc.iter_mut().zip(a).zip(b) {
+        *acc = modulus.reduce_wide(u128::from(a) * u128::from(b) + u128::from(*acc));
     }
 }

@@ -1,0 +1,184 @@
+//! Decryption shares and their combination. Protocol section 6.
+
+use crate::arith::{Crt, Ring};
+use crate::codec::{CodecError, Header, Kind};
+use crate::params::Params;
+use crate::planner::Plan;
+use crate::public_key::{bulk_bytes, unpack_polynomials};
+use crate::result::SwitchedUnit;
+
+/// One holder's share of a result unit: `h_k = C1 S_k + e'_k` for each of its ciphertexts.
+///
+/// With all shares of a unit its content is known: whoever may not read the result must not receive one. `Debug` shows
+/// only the shape.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecryptionShare {
+    params: Params,
+    bodies: usize,
+    channels: usize,
+    /// `[body][channel][words]`, NTT domain.
+    words: Vec<u64>,
+}
+
+impl core::fmt::Debug for DecryptionShare {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DecryptionShare")
+            .field("bodies", &self.bodies)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DecryptionShare {
+    /// A share computed by the secret half for `unit`.
+    pub fn new(unit: &SwitchedUnit, words: Vec<u64>) -> Self {
+        assert_eq!(
+            words.len(),
+            unit.bodies() * unit.channels() * unit.params().words(),
+            "one polynomial per ciphertext"
+        );
+        Self { params: unit.params(), bodies: unit.bodies(), channels: unit.channels(), words }
+    }
+
+    /// The object, bound to the result unit by its short digest.
+    pub fn to_bytes(&self, unit: [u8; 16]) -> Vec<u8> {
+        let counts = [self.bodies as u32, self.channels as u32, 0, 0];
+        bulk_bytes(Kind::DecryptionShare, self.params, unit, counts, &self.words)
+    }
+
+    /// Reads a share of `of`, whose object has the short digest `unit`.
+    pub fn from_bytes(bytes: &[u8], of: &SwitchedUnit, unit: [u8; 16]) -> Result<Self, CodecError> {
+        let (header, body) = Header::split(bytes, Kind::DecryptionShare)?;
+        header.expect_params(of.params())?;
+        header.expect_context(unit, "result")?;
+        if header.counts != [of.bodies() as u32, of.channels() as u32, 0, 0] {
+            return Err(CodecError::Counts("the share is for another number of ciphertexts"));
+        }
+        let words = unpack_polynomials(body, of.params(), of.bodies() * of.channels())?;
+        Ok(Self { params: of.params(), bodies: of.bodies(), channels: of.channels(), words })
+    }
+}
+
+/// What a result unit holds, decrypted: an integer per body, channel and coefficient.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnitValues {
+    degree: usize,
+    channels: usize,
+    values: Vec<i64>,
+}
+
+impl core::fmt::Debug for UnitValues {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("UnitValues").field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+impl UnitValues {
+    /// The N values of a channel of a body.
+    pub fn get(&self, body: usize, channel: usize) -> &[i64] {
+        let start = (body * self.channels + channel) * self.degree;
+        self.values.get(start..start + self.degree).unwrap_or_default()
+    }
+}
+
+/// Why shares do not give a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CombineError {
+    /// Not one fitting share for each holder.
+    #[error("{expected} key holders have to give a share of this result; {found} shares fit it")]
+    Shares {
+        /// Number of holders.
+        expected: usize,
+        /// Shares that fit.
+        found: usize,
+    },
+    /// A value that no honest input gives.
+    #[error(
+        "a decrypted sum is out of range: a ciphertext, share or key does not belong here, or an input was not \
+         honestly encrypted; check that the key is the study's and that inputs are undamaged"
+    )]
+    OutOfRange,
+}
+
+/// Combines the shares of all holders: `C0 + sum h_k`, rounded to multiples of the scale.
+pub fn combine(
+    ring: &Ring,
+    plan: &Plan,
+    unit: &SwitchedUnit,
+    shares: &[DecryptionShare],
+) -> Result<UnitValues, CombineError> {
+    let crt = Crt::new(unit.params());
+    let largest = plan.largest_result();
+    let values = phases(ring, plan, unit, shares)?
+        .map(|residues| {
+            let value = crt
+                .round_to_scale(residues.iter().copied(), plan.scale())
+                .ok_or(CombineError::OutOfRange)?;
+            if value.abs() <= largest { Ok(value) } else { Err(CombineError::OutOfRange) }
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(UnitValues { degree: unit.params().degree(), channels: unit.channels(), values })
+}
+
+/// Root mean square and largest noise of a decryption: distances of its phases from multiples of the scale.
+///
+/// For those who hold all shares anyway; tests compare it with [`crate::noise`].
+pub fn measure_noise(
+    ring: &Ring,
+    plan: &Plan,
+    unit: &SwitchedUnit,
+    shares: &[DecryptionShare],
+) -> Result<(f64, f64), CombineError> {
+    let crt = Crt::new(unit.params());
+    let (mut squares, mut largest, mut count) = (0.0, 0.0f64, 0.0);
+    for residues in phases(ring, plan, unit, shares)? {
+        let noise = crt.distance_to_scale(residues.iter().copied(), plan.scale());
+        squares += noise * noise;
+        largest = largest.max(noise.abs());
+        count += 1.0;
+    }
+    Ok((f64::sqrt(squares / count), largest))
+}
+
+/// The residues of every coefficient of every phase, `[body][channel][coefficient]`.
+fn phases(
+    ring: &Ring,
+    plan: &Plan,
+    unit: &SwitchedUnit,
+    shares: &[DecryptionShare],
+) -> Result<impl Iterator<Item = [u64; 4]>, CombineError> {
+    let params = unit.params();
+    let fits = |s: &&DecryptionShare| {
+        (s.params, s.bodies, s.channels) == (params, unit.bodies(), unit.channels())
+    };
+    let expected = plan.request().holders as usize;
+    let found = shares.iter().filter(fits).count();
+    if found != expected || shares.len() != expected || plan.params() != params {
+        return Err(CombineError::Shares { expected, found });
+    }
+    let words = params.words();
+    let mut phases = Vec::with_capacity(unit.ciphertexts().len() * words);
+    for (number, (c0, _)) in unit.ciphertexts().enumerate() {
+        let start = phases.len();
+        phases.extend_from_slice(c0);
+        let phase = phases.get_mut(start..).unwrap_or_default();
+        for share in shares {
+            let h = share.words.get(number * words..(number + 1) * words).unwrap_or_default();
+            let limbs =
+                phase.chunks_exact_mut(params.degree()).zip(h.chunks_exact(params.degree()));
+            for ((limb, h), m) in limbs.zip(params.moduli()) {
+                for (x, &h) in limb.iter_mut().zip(h) {
+                    *x = m.add(*x, h);
+                }
+            }
+        }
+        ring.inverse(phase);
+    }
+    let (degree, limbs) = (params.degree(), params.limbs());
+    Ok((0..phases.len() / limbs).map(move |i| {
+        let first = i / degree * words + i % degree;
+        core::array::from_fn(|l| {
+            if l < limbs { phases.get(first + l * degree).copied().unwrap_or(0) } else { 0 }
+        })
+    }))
+}

@@ -1,0 +1,298 @@
+//! Weighted sums of an encrypted matrix: streaming its tiles through the kernel. Protocol section 5.
+
+use std::io;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::arith::{Modulus, pack};
+use crate::kernel::{Engine, FinishedTile, ROWS_PER_CALL, Rows, TileSums};
+use crate::layout::{BODIES, Shape, TILE, TILE_BYTES, Unit};
+use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
+use crate::params::Params;
+
+/// Where the chunks of a matrix are.
+pub trait ChunkSource: Sync {
+    /// Fills `buffer` with the bytes at `offset` of the body (header excluded) of chunk `chunk`, counted in the order of
+    /// [`Shape::chunks`].
+    fn read_at(&self, chunk: usize, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// Encrypted weights.
+#[derive(Clone, Copy)]
+pub struct WeightInput<'a> {
+    /// Their shape ([`Shape::weights`]); the planes are the weight vectors.
+    pub shape: Shape,
+    /// Their mask seed.
+    pub mask_seed: MaskSeed,
+    /// Their chunks.
+    pub source: &'a dyn ChunkSource,
+}
+
+/// What a unit's sums are computed from.
+#[derive(Clone, Copy)]
+pub struct UnitInput<'a> {
+    /// Shape of the genotype matrix.
+    pub shape: Shape,
+    /// Its mask seed.
+    pub mask_seed: MaskSeed,
+    /// Its chunks.
+    pub source: &'a dyn ChunkSource,
+    /// The unit.
+    pub unit: Unit,
+    /// The weights.
+    pub weights: WeightInput<'a>,
+    /// Rows that take part, ascending.
+    pub rows: &'a [u32],
+}
+
+/// Sums of one unit under the dataset's keys; polynomials of `params.words()` reduced words, NTT domain.
+pub struct UnitSums {
+    pub(crate) params: Params,
+    pub(crate) bodies: usize,
+    pub(crate) weights: usize,
+    /// `[weight][B0_k, B1_k of each body, then A0, A1]`, then `[S_k of each body, then S_A]`.
+    pub(crate) polynomials: Vec<u64>,
+}
+
+/// Sums of the weights themselves under the dataset's keys: `sum d0`, `sum d1` for each weight vector.
+pub struct TotalSums {
+    pub(crate) params: Params,
+    pub(crate) polynomials: Vec<u64>,
+}
+
+impl UnitSums {
+    fn polynomial(&self, number: usize) -> &[u64] {
+        let words = self.params.words();
+        self.polynomials.get(number * words..(number + 1) * words).unwrap_or_default()
+    }
+
+    /// `B0` (component 0) or `B1` (1) of `column`; column `bodies` is the mask: `A0`, `A1`.
+    pub fn product(&self, weight: usize, column: usize, component: usize) -> &[u64] {
+        self.polynomial((weight * (self.bodies + 1) + column) * 2 + component)
+    }
+
+    /// `S_k`, or `S_A` where `column` is `bodies`.
+    pub fn plain(&self, column: usize) -> &[u64] {
+        self.polynomial(self.weights * (self.bodies + 1) * 2 + column)
+    }
+
+    /// Bodies of the unit.
+    pub fn bodies(&self) -> usize {
+        self.bodies
+    }
+
+    /// Weight vectors.
+    pub fn weights(&self) -> usize {
+        self.weights
+    }
+}
+
+impl TotalSums {
+    /// Weight vectors.
+    pub fn weights(&self) -> usize {
+        self.polynomials.len() / (2 * self.params.words())
+    }
+
+    /// `sum d0` (component 0) or `sum d1` (1) of a weight vector.
+    pub fn component(&self, weight: usize, component: usize) -> &[u64] {
+        let words = self.params.words();
+        self.polynomials
+            .get((2 * weight + component) * words..)
+            .and_then(|p| p.get(..words))
+            .unwrap_or_default()
+    }
+}
+
+/// Computes one unit's sums, tiles in parallel on the current rayon pool. Each thread holds about a mebibyte.
+///
+/// # Errors
+///
+/// What a source returns.
+pub fn sum_unit(engine: Engine, input: &UnitInput<'_>) -> io::Result<UnitSums> {
+    let shape = input.shape;
+    let bodies = shape.bodies(input.unit.group) as usize;
+    let weights = usize::from(input.weights.shape.planes);
+    let tiles: Vec<FinishedTile> = (0..shape.tiles())
+        .into_par_iter()
+        .map(|tile| sum_tile(engine, input, tile))
+        .collect::<io::Result<_>>()?;
+
+    let products = weights * (bodies + 1) * 2;
+    let mut polynomials = vec![0; (products + bodies + 1) * shape.params.words()];
+    for (number, polynomial) in polynomials.chunks_exact_mut(shape.params.words()).enumerate() {
+        for (tile, words) in tiles.iter().zip(polynomial.chunks_exact_mut(TILE)) {
+            if number < products {
+                let column = number / 2;
+                tile.copy_product(column / (bodies + 1), column % (bodies + 1), number % 2, words);
+            } else {
+                tile.copy_sum(number - products, words);
+            }
+        }
+    }
+    Ok(UnitSums { params: shape.params, bodies, weights, polynomials })
+}
+
+/// A tile's place: limb, first word inside the limb, modulus.
+struct TilePlace {
+    tile: u32,
+    limb: u8,
+    first_word: u32,
+    modulus: Modulus,
+}
+
+impl TilePlace {
+    fn new(params: Params, tile: u32) -> Self {
+        let per_limb = (params.degree() / TILE) as u32;
+        let limb = tile / per_limb;
+        let modulus =
+            params.moduli().nth(limb as usize).unwrap_or(Modulus::new(crate::params::PRIMES[0]));
+        Self { tile, limb: limb as u8, first_word: tile % per_limb * TILE as u32, modulus }
+    }
+}
+
+/// Runs of consecutive rows to read at once, each with the participating rows in it.
+fn batches<'a>(
+    rows: &'a [u32],
+    chunk: Range<u32>,
+) -> impl Iterator<Item = (Range<u32>, &'a [u32])> {
+    let end = rows.partition_point(|&r| r < chunk.end);
+    let mut rest = rows.get(..end).unwrap_or_default();
+    rest = rest.get(rest.partition_point(|&r| r < chunk.start)..).unwrap_or_default();
+    core::iter::from_fn(move || {
+        let first = *rest.first()?;
+        let last = chunk.end.min(first.saturating_add(ROWS_PER_CALL as u32));
+        let (now, later) = rest.split_at(rest.partition_point(|&r| r < last));
+        rest = later;
+        Some((first..now.last().map_or(first, |r| r + 1), now))
+    })
+}
+
+fn sum_tile(engine: Engine, input: &UnitInput<'_>, tile: u32) -> io::Result<FinishedTile> {
+    let shape = input.shape;
+    let place = TilePlace::new(shape.params, tile);
+    let bodies = shape.bodies(input.unit.group) as usize;
+    let row_bytes = bodies * TILE_BYTES;
+    let mut weights = WeightTiles::new(&input.weights);
+    let expander = MaskExpander::new(input.mask_seed);
+    let mut sums = TileSums::new(place.modulus, bodies, weights.vectors.len());
+    let mut packed = vec![0; ROWS_PER_CALL * BODIES * TILE_BYTES];
+    let mut masks = vec![0; ROWS_PER_CALL * TILE];
+
+    for row_chunk in 0..shape.row_chunks() {
+        let chunk_rows = shape.chunk_rows(row_chunk);
+        let (chunk, offset) = shape.locate(input.unit, row_chunk, tile);
+        for (range, rows) in batches(input.rows, chunk_rows.clone()) {
+            let packed = packed.get_mut(..range.len() * row_bytes).unwrap_or_default();
+            let skipped = u64::from(range.start - chunk_rows.start);
+            input.source.read_at(chunk, offset + skipped * row_bytes as u64, packed)?;
+            let masks = masks.get_mut(..rows.len() * TILE).unwrap_or_default();
+            for (&row, words) in rows.iter().zip(masks.chunks_exact_mut(TILE)) {
+                let Unit { plane, group } = input.unit;
+                let index = MaskIndex { plane, limb: place.limb, group, row };
+                expander.expand(place.modulus, index, place.first_word, words);
+            }
+            weights.load(&place, row_chunk, &range, rows)?;
+            let selected: Vec<u32> = rows.iter().map(|r| r - range.start).collect();
+            sums.add(
+                engine,
+                &Rows { packed, selected: &selected, masks, weights: &weights.views(rows.len()) },
+            );
+        }
+    }
+    Ok(sums.finish())
+}
+
+/// The weights of a batch of rows, unpacked, with their masks.
+struct WeightTiles<'a> {
+    input: &'a WeightInput<'a>,
+    expander: MaskExpander,
+    packed: Vec<u8>,
+    /// For each vector `d0` and `d1`, `[row][128]`.
+    vectors: Vec<(Vec<u64>, Vec<u64>)>,
+}
+
+impl<'a> WeightTiles<'a> {
+    fn new(input: &'a WeightInput<'a>) -> Self {
+        let vector = || (vec![0; ROWS_PER_CALL * TILE], vec![0; ROWS_PER_CALL * TILE]);
+        Self {
+            input,
+            expander: MaskExpander::new(input.mask_seed),
+            packed: vec![0; ROWS_PER_CALL * TILE_BYTES],
+            vectors: (0..input.shape.planes).map(|_| vector()).collect(),
+        }
+    }
+
+    fn load(
+        &mut self,
+        place: &TilePlace,
+        row_chunk: u32,
+        range: &Range<u32>,
+        rows: &[u32],
+    ) -> io::Result<()> {
+        let shape = self.input.shape;
+        let skipped = u64::from(range.start - shape.chunk_rows(row_chunk).start);
+        for (plane, (d0, d1)) in (0..).zip(&mut self.vectors) {
+            let (chunk, offset) = shape.locate(Unit { plane, group: 0 }, row_chunk, place.tile);
+            let packed = self.packed.get_mut(..range.len() * TILE_BYTES).unwrap_or_default();
+            self.input.source.read_at(chunk, offset + skipped * TILE_BYTES as u64, packed)?;
+            for ((&row, d0), d1) in
+                rows.iter().zip(d0.chunks_exact_mut(TILE)).zip(d1.chunks_exact_mut(TILE))
+            {
+                let start = (row - range.start) as usize * TILE_BYTES;
+                pack::unpack(packed.get(start..start + TILE_BYTES).unwrap_or_default(), d0);
+                let index = MaskIndex { plane, limb: place.limb, group: 0, row };
+                self.expander.expand(place.modulus, index, place.first_word, d1);
+            }
+        }
+        Ok(())
+    }
+
+    fn views(&self, rows: usize) -> Vec<(&[u64], &[u64])> {
+        let cut = |v: &'_ Vec<u64>| v.len().min(rows * TILE);
+        self.vectors.iter().map(|(a, b)| (a.split_at(cut(a)).0, b.split_at(cut(b)).0)).collect()
+    }
+}
+
+/// Computes the sums of the weights themselves.
+///
+/// # Errors
+///
+/// What the source returns.
+pub fn sum_totals(weights: &WeightInput<'_>, rows: &[u32]) -> io::Result<TotalSums> {
+    let shape = weights.shape;
+    let params = shape.params;
+    // For each tile the 128 words of `sum d0` and of `sum d1` of every vector.
+    let tiles = (0..shape.tiles()).into_par_iter().map(|tile| total_tile(weights, rows, tile));
+    let tiles: Vec<Vec<u64>> = tiles.collect::<io::Result<_>>()?;
+    let mut polynomials = vec![0; 2 * usize::from(shape.planes) * params.words()];
+    for (number, polynomial) in polynomials.chunks_exact_mut(params.words()).enumerate() {
+        for (tile, words) in tiles.iter().zip(polynomial.chunks_exact_mut(TILE)) {
+            for (word, sum) in words.iter_mut().zip(tile.iter().skip(number * TILE)) {
+                *word = *sum;
+            }
+        }
+    }
+    Ok(TotalSums { params, polynomials })
+}
+
+fn total_tile(input: &WeightInput<'_>, rows: &[u32], tile: u32) -> io::Result<Vec<u64>> {
+    let shape = input.shape;
+    let place = TilePlace::new(shape.params, tile);
+    let mut weights = WeightTiles::new(input);
+    let mut sums = vec![0; 2 * weights.vectors.len() * TILE];
+    for row_chunk in 0..shape.row_chunks() {
+        for (range, rows) in batches(rows, shape.chunk_rows(row_chunk)) {
+            weights.load(&place, row_chunk, &range, rows)?;
+            let components = weights.vectors.iter().flat_map(|(d0, d1)| [d0, d1]);
+            for (component, sum) in components.zip(sums.chunks_exact_mut(TILE)) {
+                for row in component.chunks_exact(TILE).take(rows.len()) {
+                    for (s, &word) in sum.iter_mut().zip(row) {
+                        *s = place.modulus.add(*s, place.modulus.reduce(word));
+                    }
+                }
+            }
+        }
+    }
+    Ok(sums)
+}
