@@ -5,6 +5,7 @@
 
 mod did;
 mod envelope;
+pub mod httpsig;
 mod manifest;
 pub mod status;
 
