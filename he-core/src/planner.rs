@@ -106,14 +106,9 @@ impl Plan {
         let holders = f64::from(request.holders);
         let noise = SumNoise { params, people, dosage_max, weight_max, delta_g, delta_y, holders };
         let deviation = noise.output_deviation();
-        let smudging = match request.smudging_bits {
-            0 => 0.0,
-            bits => holders.sqrt() * smudging_deviation(bits, request.values, deviation),
-        };
-        let bound = tail(request.values) * deviation.hypot(smudging);
         let plan =
             Self { request, params, delta_g: delta_g as u128, delta_y: delta_y as u128, deviation };
-        (bound < delta_g * delta_y / 2.0).then_some(plan)
+        (plan.margin_bits() > 0.0).then_some(plan)
     }
 
     /// What was asked for.
@@ -154,12 +149,15 @@ impl Plan {
         }
     }
 
+    /// What the noise of no result exceeds, but with probability 2^-128 over all released values together.
+    pub fn noise_bound(&self) -> f64 {
+        let holders = f64::from(self.request.holders);
+        tail(self.request.values) * self.deviation.hypot(holders.sqrt() * self.smudging())
+    }
+
     /// log2 of how many times the noise bound fits under half the scale: the unused margin, in bits.
     pub fn margin_bits(&self) -> f64 {
-        let holders = f64::from(self.request.holders);
-        let noise =
-            tail(self.request.values) * self.deviation.hypot(holders.sqrt() * self.smudging());
-        (self.delta_g as f64 * self.delta_y as f64 / 2.0 / noise).log2()
+        (self.delta_g as f64 * self.delta_y as f64 / 2.0 / self.noise_bound()).log2()
     }
 
     /// Largest magnitude of an honest result: `people * dosage_max * weight_max`.

@@ -196,7 +196,7 @@ mod tests {
         let share =
             |name: &[u8]| PublicShare::new(params, Digest::of(name), vec![1; params.words()]);
         let (ours, other) = (share(b"study"), share(b"other"));
-        assert!(PublicKey::combine(params, study, 2, &[ours.clone()]).is_err());
+        assert!(PublicKey::combine(params, study, 2, core::slice::from_ref(&ours)).is_err());
         assert!(PublicKey::combine(params, study, 2, &[ours.clone(), other]).is_err());
         assert!(PublicKey::combine(params, study, 0, &[]).is_err());
         assert!(

@@ -101,6 +101,9 @@ pub enum CombineError {
 }
 
 /// Combines the shares of all holders: `C0 + sum h_k`, rounded to multiples of the scale.
+///
+/// Every value must lie in the planned range and every distance from a multiple of the scale within the
+/// predicted noise bound: a wrong key or a damaged ciphertext gives distances all over the scale.
 pub fn combine(
     ring: &Ring,
     plan: &Plan,
@@ -108,13 +111,13 @@ pub fn combine(
     shares: &[DecryptionShare],
 ) -> Result<UnitValues, CombineError> {
     let crt = Crt::new(unit.params());
-    let largest = plan.largest_result();
+    let (largest, noise_bound) = (plan.largest_result(), plan.noise_bound());
     let values = phases(ring, plan, unit, shares)?
-        .map(|residues| {
-            let value = crt
-                .round_to_scale(residues.iter().copied(), plan.scale())
-                .ok_or(CombineError::OutOfRange)?;
-            if value.abs() <= largest { Ok(value) } else { Err(CombineError::OutOfRange) }
+        .map(|residues| match crt.decode(residues.iter().copied(), plan.scale()) {
+            Some((value, noise)) if value.abs() <= largest && noise.abs() <= noise_bound => {
+                Ok(value)
+            }
+            _ => Err(CombineError::OutOfRange),
         })
         .collect::<Result<_, _>>()?;
     Ok(UnitValues { degree: unit.params().degree(), channels: unit.channels(), values })
@@ -132,7 +135,8 @@ pub fn measure_noise(
     let crt = Crt::new(unit.params());
     let (mut squares, mut largest, mut count) = (0.0, 0.0f64, 0.0);
     for residues in phases(ring, plan, unit, shares)? {
-        let noise = crt.distance_to_scale(residues.iter().copied(), plan.scale());
+        let (_, noise) =
+            crt.decode(residues.iter().copied(), plan.scale()).ok_or(CombineError::OutOfRange)?;
         squares += noise * noise;
         largest = largest.max(noise.abs());
         count += 1.0;

@@ -152,10 +152,7 @@ impl TilePlace {
 }
 
 /// Runs of consecutive rows to read at once, each with the participating rows in it.
-fn batches<'a>(
-    rows: &'a [u32],
-    chunk: Range<u32>,
-) -> impl Iterator<Item = (Range<u32>, &'a [u32])> {
+fn batches(rows: &[u32], chunk: Range<u32>) -> impl Iterator<Item = (Range<u32>, &[u32])> {
     let end = rows.partition_point(|&r| r < chunk.end);
     let mut rest = rows.get(..end).unwrap_or_default();
     rest = rest.get(rest.partition_point(|&r| r < chunk.start)..).unwrap_or_default();

@@ -31,27 +31,19 @@ impl Crt {
         Self { moduli, inverses, products, q }
     }
 
-    /// `round(x / scale)` of the centred integer `x` whose residues are given, halves rounded up;
+    /// The centred integer `x` whose residues are given, as `quotient * scale + noise` with the noise nearest to zero;
     /// `None` if the quotient does not fit an `i64`.
-    pub fn round_to_scale(
+    pub fn decode(
         &self,
         residues: impl Iterator<Item = u64> + Clone,
         scale: Scale,
-    ) -> Option<i64> {
+    ) -> Option<(i64, f64)> {
         let x = self.compose(residues);
         let scale = I256::try_from(scale.0).ok()?;
-        i64::try_from((x + (scale >> 1u32)).div_euclid(scale)).ok()
-    }
-
-    /// Distance of the centred integer from the nearest multiple of `scale`, as a real number: the noise.
-    pub fn distance_to_scale(
-        &self,
-        residues: impl Iterator<Item = u64> + Clone,
-        scale: Scale,
-    ) -> f64 {
-        let x = self.compose(residues);
-        let Ok(scale) = I256::try_from(scale.0) else { return f64::NAN };
-        ((x + (scale >> 1u32)).rem_euclid(scale) - (scale >> 1u32)).as_f64()
+        let shifted = x + (scale >> 1u32);
+        let quotient = shifted.div_euclid(scale);
+        let noise = (x - quotient * scale).as_f64();
+        Some((i64::try_from(quotient).ok()?, noise))
     }
 
     fn compose(&self, residues: impl Iterator<Item = u64> + Clone) -> I256 {
@@ -93,8 +85,7 @@ mod tests {
             let x = I256::from(m) * scale.0.as_i256() + I256::from(noise);
             let residues: Vec<u64> =
                 params.moduli().map(|p| x.rem_euclid(I256::from(p.value())).as_u64()).collect();
-            prop_assert_eq!(crt.round_to_scale(residues.iter().copied(), scale), Some(m));
-            prop_assert_eq!(crt.distance_to_scale(residues.iter().copied(), scale), noise as f64);
+            prop_assert_eq!(crt.decode(residues.iter().copied(), scale), Some((m, noise as f64)));
         }
     }
 }

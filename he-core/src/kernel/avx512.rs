@@ -169,12 +169,12 @@ fn add_column<const R: usize>(
     bodies: usize,
     value: impl Fn(usize, usize) -> __m512i + Copy,
 ) {
-    for g in 0..GROUPS {
-        let mut total = load(&totals[g]);
+    for (g, words) in totals.iter_mut().enumerate() {
+        let mut total = load(words);
         for r in 0..R {
             total = _mm512_add_epi64(total, value(r, g));
         }
-        store(&mut totals[g], total);
+        store(words, total);
     }
     for (w, (d0, d1)) in rows.weights.iter().enumerate() {
         let d0: [_; R] = core::array::from_fn(|r| &words_of(d0, first + r)[..GROUPS]);
