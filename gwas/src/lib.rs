@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod io;
+pub mod packing;
 pub mod panel;
 pub mod wire;

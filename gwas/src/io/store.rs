@@ -99,12 +99,15 @@ impl CodeStore {
         Ok(())
     }
 
-    /// How many of the first records are best read in one go: ascending, close together, not too much at once.
+    /// How many of the first records are best read in one go: ascending, close together, not too much at once. In memory
+    /// there is nothing to gain from reading what isn't wanted.
     fn run_length(&self, records: &[u32], piece: usize) -> usize {
         let Some(&first) = records.first() else { return 0 };
         let stride = self.stride as u64;
+        let apart = matches!(self.bytes, Bytes::Memory(_)) && piece < self.stride;
         let near = |last: u32, next: u32| {
-            last < next
+            !apart
+                && last < next
                 && u64::from(next - last) * stride <= READ_THROUGH + piece as u64
                 && u64::from(next - first) * stride + piece as u64 <= LARGEST_READ
         };
