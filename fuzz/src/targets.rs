@@ -1,0 +1,88 @@
+//! The table of targets.
+
+mod bulk;
+mod messages;
+mod panel;
+mod plink;
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+/// One parser under test.
+pub struct Target {
+    /// Its name, and that of its folder in the corpus.
+    pub name: &'static str,
+    /// Panics when the parser misbehaves on these bytes.
+    pub run: fn(&[u8]),
+    /// Hand-made inputs, good and bad, with their file names.
+    pub seeds: fn() -> Seeds,
+    /// What the format is made of, for the mutator.
+    pub words: &'static [&'static [u8]],
+    /// Sets lengths right after a mutation.
+    pub repair: fn(&mut [u8]),
+}
+
+/// Inputs with their names.
+pub type Seeds = Vec<(&'static str, Vec<u8>)>;
+
+/// Every target: a parser, its seeds, its words, its repair. A new target is one line here; then
+/// `cargo run -p hegwas-fuzz -- seeds` writes its corpus.
+pub const TARGETS: &[Target] = &[
+    target("bed", plink::bed, plink::bed_seeds, plink::BED_WORDS, keep),
+    target("bim", plink::bim, plink::bim_seeds, plink::TEXT_WORDS, keep),
+    target("fam", plink::fam, plink::fam_seeds, plink::TEXT_WORDS, keep),
+    target("panel", panel::panel, panel::seeds, panel::WORDS, keep),
+    target("message", messages::message, messages::seeds, messages::WORDS, messages::repair),
+    target(
+        "envelope",
+        messages::envelope,
+        messages::envelope_seeds,
+        messages::WORDS,
+        messages::repair,
+    ),
+    target("name", messages::name, messages::name_seeds, messages::NAME_WORDS, keep),
+    target("json", messages::json, messages::json_seeds, messages::JSON_WORDS, keep),
+    target("bulk", bulk::bulk, bulk::seeds, bulk::WORDS, keep),
+];
+
+const fn target(
+    name: &'static str,
+    run: fn(&[u8]),
+    seeds: fn() -> Seeds,
+    words: &'static [&'static [u8]],
+    repair: fn(&mut [u8]),
+) -> Target {
+    Target { name, run, seeds, words, repair }
+}
+
+fn keep(_: &mut [u8]) {}
+
+/// A committed file of the fixtures package.
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(hegwas_fixtures::committed::data_folder().join(name))
+        .expect("a committed fixture")
+}
+
+/// The first lines of a text.
+fn head(text: &[u8], lines: usize) -> Vec<u8> {
+    text.split_inclusive(|&byte| byte == b'\n').take(lines).flatten().copied().collect()
+}
+
+/// Runs `work` in a folder that holds these files. The folder is the thread's own, in memory where the system has such a
+/// place: a disk would be most of the time.
+fn with_files<T>(files: &[(&str, &[u8])], work: impl FnOnce(&Path) -> T) -> T {
+    thread_local! {
+        static FOLDER: TempDir = folder();
+    }
+    FOLDER.with(|folder| {
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).expect("a temporary file");
+        }
+        work(folder.path())
+    })
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+}

@@ -1,0 +1,128 @@
+//! Objects of packed residues: results, key contributions, switching keys, shares.
+
+use he_core::codec::{HEADER_LEN, Header};
+use he_core::grant::{COMPONENTS, SwitchingKey};
+use he_core::public_key::{PublicShare, study_mask};
+use he_core::result::SwitchedUnit;
+use he_core::share::DecryptionShare;
+use he_core::{Digest, Params};
+
+use super::Seeds;
+
+pub(super) const WORDS: &[&[u8]] = &[
+    b"hegwas\x01\x03",
+    b"hegwas\x01\x04",
+    b"hegwas\x01\x05",
+    b"hegwas\x01\x06",
+    &[0xff; 7],
+    &[0; 8],
+];
+
+/// Bytes of bodies that are tried: the largest switching key of the smallest parameter set has 2.2 MB.
+const LONGEST_BODY: u64 = 3 << 20;
+
+/// A header and a pattern that is repeated to the length that the header announces, so that a small input makes a large
+/// object. What is accepted is what would be written.
+pub(super) fn bulk(data: &[u8]) {
+    let object = expanded(data);
+    let header = Header::parse(&object);
+    for params in Params::ALL {
+        // Context and counts are taken from the header itself: what a caller expects is tested elsewhere, and would stop
+        // all of the fuzzer's inputs here.
+        let (context, counts) =
+            header.as_ref().map_or(([0; 16], [0; 4]), |header| (header.context, header.counts));
+        let [plane, group, ..] = counts;
+        let unit = SwitchedUnit::from_bytes(&object, params, context, plane as u8, group);
+        if let Ok(unit) = &unit {
+            assert_eq!(unit.to_bytes(context, plane as u8, group), object);
+            assert_eq!(unit.ciphertexts().len(), unit.bodies() * unit.channels());
+        }
+        let study = Digest::of(b"study");
+        if let Ok(share) = PublicShare::from_bytes(&object, params, study) {
+            assert_eq!(share.to_bytes(), object);
+        }
+        if let Ok(key) = SwitchingKey::from_bytes(&object, params, study) {
+            assert_eq!(key.to_bytes(study), object);
+        }
+    }
+    let unit = reference_unit();
+    if let Ok(share) = DecryptionShare::from_bytes(&object, &unit, SHARED) {
+        assert_eq!(share.to_bytes(SHARED), object);
+    }
+}
+
+const SHARED: [u8; 16] = [6; 16];
+
+/// The unit that shares are read for: one body, one channel.
+fn reference_unit() -> SwitchedUnit {
+    let params = Params::N2048Q50;
+    let object = expanded(&header(3, params, [0; 16], [0, 0, 1, 1], 2));
+    SwitchedUnit::from_bytes(&object, params, [0; 16], 0, 0).expect("a sound unit")
+}
+
+fn expanded(data: &[u8]) -> Vec<u8> {
+    let Ok(parsed) = Header::parse(data) else { return data.to_vec() };
+    let (head, pattern) = data.split_at(HEADER_LEN);
+    let mut object = head.to_vec();
+    if parsed.length <= LONGEST_BODY {
+        let zero = [0];
+        let pattern = if pattern.is_empty() { &zero[..] } else { pattern };
+        object.extend(pattern.iter().copied().cycle().take(parsed.length as usize));
+    }
+    object
+}
+
+/// A header for so many polynomials.
+fn header(
+    kind: u8,
+    params: Params,
+    context: [u8; 16],
+    counts: [u32; 4],
+    polynomials: usize,
+) -> Vec<u8> {
+    // 50 bits a word.
+    let length = polynomials * params.words() * 50 / 8;
+    let mut bytes = b"hegwas\x01".to_vec();
+    bytes.push(kind);
+    bytes.extend((length as u64).to_le_bytes());
+    bytes.extend(params.digest().short());
+    bytes.extend(context);
+    bytes.extend(counts.iter().flat_map(|count| count.to_le_bytes()));
+    bytes
+}
+
+pub(super) fn seeds() -> Seeds {
+    let small = Params::N2048Q50;
+    let study = Digest::of(b"study").short();
+    let digits = small.limbs() * small.gadget_digits();
+    let of = |head: Vec<u8>, pattern: &[u8]| [head, pattern.to_vec()].concat();
+    let share =
+        PublicShare::new(small, Digest::of(b"study"), study_mask(small, Digest::of(b"words")))
+            .to_bytes();
+    vec![
+        ("good-unit", of(header(3, small, [0; 16], [1, 2, 2, 3], 12), &[1, 0, 0, 0, 0])),
+        ("good-unit-large", of(header(3, Params::N8192Q200, [0; 16], [0, 0, 1, 1], 2), &[0])),
+        (
+            "good-switching-key",
+            of(
+                header(4, small, study, [COMPONENTS as u32, 0, 0, 0], COMPONENTS * digits * 2),
+                &[7, 0, 0],
+            ),
+        ),
+        ("good-contribution", of(header(5, Params::N4096Q100, study, [0; 4], 1), &[9, 0])),
+        ("good-contribution-random", share),
+        ("good-share", of(header(6, small, SHARED, [1, 1, 0, 0], 1), &[3, 0])),
+        ("bad-residue", of(header(5, small, study, [0; 4], 1), &[0xff])),
+        ("bad-bodies", of(header(3, small, [0; 16], [0, 0, 9, 1], 18), &[0])),
+        ("bad-channels", of(header(3, small, [0; 16], [0, 0, 1, 18], 36), &[0])),
+        ("bad-counts", of(header(3, small, [0; 16], [0, 0, 1, 1], 4), &[0])),
+        ("bad-params", of(header(5, small, study, [0; 4], 2), &[0])),
+        (
+            "bad-context",
+            of(
+                header(4, small, [9; 16], [COMPONENTS as u32, 0, 0, 0], COMPONENTS * digits * 2),
+                &[0],
+            ),
+        ),
+    ]
+}

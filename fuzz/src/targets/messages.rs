@@ -1,0 +1,318 @@
+//! Messages, envelopes, names and JSON of the protocol.
+
+use gwas::wire::status::{ChunkQuery, JobState, JobStatus, Listed, Problem};
+use gwas::wire::{ChunkRef, UnitResult};
+use gwas::wire::{
+    Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, Phenotype, PlaneKind, RowSet,
+    Study,
+};
+use he_core::codec::{HEADER_LEN, Header, Kind, Message, decode, encode};
+use he_core::layout::Shape;
+use he_core::mask::MaskSeed;
+use he_core::{Digest, Plan, PlanRequest};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Seeds;
+
+pub(super) const WORDS: &[&[u8]] = &[
+    b"hegwas\x01",
+    b"\x11",
+    b"\x12",
+    b"\x13",
+    b"\x14",
+    b"\x15",
+    b"\x16",
+    b"\x17",
+    b"n2048-q50",
+    b"n4096-q100",
+    &[0xff; 8],
+    &[0; 8],
+    &[0xff; 32],
+];
+pub(super) const NAME_WORDS: &[&[u8]] =
+    &[b"did:key:z6Mk", b"did:key:z", b"1", b"\xc3\xa9", b"0000000000000000", b"abcdef"];
+pub(super) const JSON_WORDS: &[&[u8]] = &[
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b":",
+    b",",
+    b"null",
+    b"1e999",
+    b"-1",
+    b"\"state\":\"running\"",
+    b"\"error\":null",
+    b"\\u0000",
+];
+
+/// A message of any kind: what is accepted is what would be written.
+pub(super) fn message(data: &[u8]) {
+    canonical::<Dataset>(data);
+    canonical::<Phenotype>(data);
+    canonical::<Study>(data);
+    canonical::<GrantTerms>(data);
+    canonical::<Job>(data);
+    canonical::<JobResult>(data);
+    canonical::<Envelope>(data);
+    if let Ok(header) = Header::parse(data) {
+        assert_eq!(header.to_bytes(), data[..HEADER_LEN]);
+    }
+}
+
+fn canonical<T: Message>(data: &[u8]) {
+    match decode::<T>(data) {
+        Ok(message) => {
+            let bytes = encode(&message).expect("what was accepted is written");
+            assert_eq!(bytes, data, "accepted what it would not have written");
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// An envelope of any message. Nobody but the fuzzer's own parties has signed anything, so whatever opens with a signature
+/// is one of the seeds with changes that the signature does not cover: none.
+pub(super) fn envelope(data: &[u8]) {
+    opens::<Dataset>(data);
+    opens::<Phenotype>(data);
+    opens::<Study>(data);
+    opens::<GrantTerms>(data);
+    opens::<Job>(data);
+    opens::<JobResult>(data);
+}
+
+fn opens<T: Message>(data: &[u8]) {
+    match Envelope::open::<T>(data) {
+        Ok(opened) => {
+            let bytes = encode(&opened.message).expect("what was accepted is written");
+            assert_eq!(Digest::of(&bytes), opened.id);
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Parties and digests as text.
+pub(super) fn name(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(did) = text.parse::<Did>() {
+        assert_eq!(did.to_string(), text);
+    }
+    if let Ok(digest) = text.parse::<Digest>() {
+        assert_eq!(digest.to_string(), text);
+    }
+}
+
+/// Statuses and listings. JSON has many ways to write a value; read, written and read again it is the same value.
+pub(super) fn json(data: &[u8]) {
+    stable::<JobStatus>(data);
+    stable::<Problem>(data);
+    stable::<ChunkQuery>(data);
+    stable::<Listed>(data);
+}
+
+fn stable<T: Serialize + DeserializeOwned + PartialEq>(data: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<T>(data) {
+        let text = serde_json::to_vec(&value).expect("what was accepted is written");
+        let again: T = serde_json::from_slice(&text).expect("what was written is read");
+        assert!(again == value, "JSON changes as it is read and written");
+    }
+}
+
+/// Sets the length of the body in the header.
+pub(super) fn repair(data: &mut [u8]) {
+    if let Some(body) = data.len().checked_sub(HEADER_LEN) {
+        data[8..16].copy_from_slice(&(body as u64).to_le_bytes());
+    }
+}
+
+fn plan() -> Plan {
+    Plan::new(PlanRequest::sole_holder(100)).expect("a small study has a plan")
+}
+
+fn party() -> Did {
+    "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK".parse().expect("a party")
+}
+
+fn chunks(shape: Shape) -> Vec<ChunkRef> {
+    shape
+        .chunks()
+        .map(|chunk| ChunkRef {
+            digest: Digest::of(b"chunk"),
+            length: (HEADER_LEN + chunk.body_len()) as u64,
+        })
+        .collect()
+}
+
+fn dataset() -> Dataset {
+    let mut dataset = Dataset {
+        name: "seed".to_owned(),
+        plan: plan(),
+        panel: Digest::of(b"panel"),
+        variants: 9,
+        rows: 5,
+        planes: vec![PlaneKind::Dosage, PlaneKind::Called],
+        nonce: [1; 16],
+        mask_seed: MaskSeed([2; 16]),
+        chunks: Vec::new(),
+    };
+    dataset.chunks = chunks(dataset.shape());
+    dataset
+}
+
+fn phenotype() -> Phenotype {
+    let mut phenotype = Phenotype {
+        name: "seed".to_owned(),
+        dataset: Digest::of(b"dataset"),
+        plan: plan(),
+        rows: 5,
+        participating: RowSet::new(5, |row| row != 3),
+        vectors: 1,
+        nonce: [1; 16],
+        mask_seed: MaskSeed([3; 16]),
+        chunks: Vec::new(),
+    };
+    phenotype.chunks = chunks(phenotype.shape());
+    phenotype
+}
+
+fn study() -> Study {
+    Study {
+        name: "seed".to_owned(),
+        purpose: "fuzzing".to_owned(),
+        plan: plan(),
+        panel: Digest::of(b"panel"),
+        variants: 9,
+        planes: vec![PlaneKind::Dosage],
+        coordinator: party(),
+        key_holders: vec![party()],
+        min_people: 2,
+        created: 1_767_225_600,
+        nonce: [4; 16],
+    }
+}
+
+fn grant() -> GrantTerms {
+    let switching_key = ChunkRef { digest: Digest::of(b"key"), length: 1000 };
+    let (dataset, study) = (Digest::of(b"dataset"), Digest::of(b"study"));
+    GrantTerms { dataset, study, switching_key, issued: 1_767_225_600, expires: 1_798_761_600 }
+}
+
+fn job() -> Job {
+    let inputs = vec![JobInput {
+        dataset: Digest::of(b"dataset"),
+        phenotype: Digest::of(b"phenotype"),
+        grant: Digest::of(b"grant"),
+    }];
+    Job { study: Digest::of(b"study"), inputs, created: 1_767_225_600 }
+}
+
+fn result() -> JobResult {
+    let chunk = ChunkRef { digest: Digest::of(b"unit"), length: 1000 };
+    let units =
+        vec![UnitResult { plane: 0, group: 0, chunk }, UnitResult { plane: 1, group: 0, chunk }];
+    JobResult { job: Digest::of(b"job"), people: 4, units, totals: chunk }
+}
+
+fn bytes<T: Message>(message: &T) -> Vec<u8> {
+    encode(message).expect("a sound message")
+}
+
+pub(super) fn seeds() -> Seeds {
+    let good = bytes(&job());
+    let with = |at: usize, value: u8| {
+        let mut bad = good.clone();
+        bad[at] = value;
+        bad
+    };
+    let mut announced = good.clone();
+    announced[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    let mut list = good.clone();
+    // The number of inputs follows the study's digest.
+    list[HEADER_LEN + 32..HEADER_LEN + 40].copy_from_slice(&u64::MAX.to_le_bytes());
+    vec![
+        ("good-dataset", bytes(&dataset())),
+        ("good-phenotype", bytes(&phenotype())),
+        ("good-study", bytes(&study())),
+        ("good-grant", bytes(&grant())),
+        ("good-result", bytes(&result())),
+        ("bad-magic", with(0, b'H')),
+        ("bad-version", with(6, 9)),
+        ("bad-kind", with(7, Kind::Panel as u8)),
+        ("bad-unknown-kind", with(7, 255)),
+        ("bad-counts", with(60, 1)),
+        ("bad-announced-length", announced),
+        ("bad-list-length", list),
+        ("bad-trailing", [&good[..], &[0]].concat()),
+        ("bad-truncated", good[..good.len() - 1].to_vec()),
+        ("good-job", good),
+    ]
+}
+
+fn sealed<T: Message>(message: &T) -> Vec<u8> {
+    Envelope::new(message).and_then(|envelope| envelope.to_bytes()).expect("a sound envelope")
+}
+
+pub(super) fn envelope_seeds() -> Seeds {
+    let mut forged = Envelope::new(&job()).expect("a sound message");
+    forged.sign(party(), |_| [7; 64]);
+    let forged = forged.to_bytes().expect("a sound envelope");
+    vec![
+        ("good-job", sealed(&job())),
+        ("good-study", sealed(&study())),
+        ("good-dataset", sealed(&dataset())),
+        ("bad-forged", forged),
+        ("bad-truncated", sealed(&job())[..100].to_vec()),
+    ]
+}
+
+pub(super) fn name_seeds() -> Seeds {
+    vec![
+        ("good-did", party().to_string().into()),
+        ("good-digest", Digest::of(b"x").to_string().into()),
+        ("bad-multicodec", b"did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme".to_vec()),
+        ("bad-method", b"did:web:example.org".to_vec()),
+        ("bad-upper-case", Digest::of(b"x").to_string().to_uppercase().into()),
+        ("bad-long", [&b"did:key:z"[..], &[b'1'; 4000]].concat()),
+    ]
+}
+
+pub(super) fn json_seeds() -> Seeds {
+    let status = JobStatus {
+        job: Digest::of(b"job"),
+        study: Digest::of(b"study"),
+        state: JobState::Running,
+        done: 3,
+        total: 8,
+        seconds: 0.25,
+        result: None,
+        error: None,
+    };
+    let problem = Problem {
+        kind: "/problems/unknown".to_owned(),
+        title: "Unknown object".to_owned(),
+        status: 404,
+        detail: "no such job".to_owned(),
+        remedy: "check the digest".to_owned(),
+    };
+    let listed = Listed {
+        id: Digest::of(b"x"),
+        owner: party(),
+        name: "seed".to_owned(),
+        created: "2026-01-01T00:00:00Z".to_owned(),
+        bytes: 12,
+    };
+    let json = |value: serde_json::Result<Vec<u8>>| value.expect("JSON");
+    vec![
+        ("good-status", json(serde_json::to_vec(&status))),
+        ("good-problem", json(serde_json::to_vec(&problem))),
+        ("good-listed", json(serde_json::to_vec(&listed))),
+        (
+            "good-query",
+            json(serde_json::to_vec(&ChunkQuery { digests: vec![Digest::of(b"x"); 2] })),
+        ),
+        ("bad-deep", vec![b'['; 5000]),
+        ("bad-state", br#"{"state":"asleep"}"#.to_vec()),
+    ]
+}
