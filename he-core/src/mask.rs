@@ -45,33 +45,32 @@ impl MaskExpander {
 
     /// Words `first .. first + words.len()` of the mask at `index`, uniform below the prime.
     ///
-    /// `first` is even. In the NTT domain: a uniform mask may be drawn there directly.
+    /// `first` and the length are even. In the NTT domain: a uniform mask may be drawn there directly.
     pub fn expand(&self, modulus: Modulus, index: MaskIndex, first: u32, words: &mut [u64]) {
-        debug_assert!(first.is_multiple_of(2));
+        debug_assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2));
         let mut blocks = [Array([0u8; 16]); BATCH];
         let mut counter = first / 2;
         for chunk in words.chunks_mut(2 * BATCH) {
             let used = chunk.len().div_ceil(2);
             let batch = blocks.get_mut(..used).unwrap_or_default();
-            for block in batch.iter_mut() {
-                *block = counter_block(index, 0, counter);
-                counter += 1;
+            for (block, position) in batch.iter_mut().zip(counter..) {
+                *block = counter_block(index, 0, position);
             }
             self.cipher.encrypt_blocks(batch);
-            let mut largest = 0;
-            for (pair, block) in chunk.chunks_mut(2).zip(batch.iter()) {
-                let (halves, _) = block.0.as_chunks::<8>();
-                for (word, half) in pair.iter_mut().zip(halves) {
-                    *word = u64::from_le_bytes(*half) & WORD_MASK;
-                    largest = largest.max(*word);
+            // The sign bit of `p - 1 - word` shows a word that is not below p.
+            let mut above = 0;
+            for (pair, block) in chunk.as_chunks_mut::<2>().0.iter_mut().zip(batch.iter()) {
+                let block = u128::from_le_bytes(block.0);
+                *pair = [block as u64 & WORD_MASK, (block >> 64) as u64 & WORD_MASK];
+                above |= (modulus.value() - 1).wrapping_sub(pair[0]);
+                above |= (modulus.value() - 1).wrapping_sub(pair[1]);
+            }
+            if above >> 63 == 1 {
+                for (word, position) in chunk.iter_mut().zip(2 * counter..) {
+                    self.redraw(modulus, index, position, word);
                 }
             }
-            if largest >= modulus.value() {
-                let start = counter - used as u32;
-                for (position, word) in chunk.iter_mut().enumerate() {
-                    self.redraw(modulus, index, 2 * start + position as u32, word);
-                }
-            }
+            counter += used as u32;
         }
     }
 
@@ -91,13 +90,13 @@ impl MaskExpander {
 }
 
 /// `plane | limb | retry | 0 | group (4, LE) | row (4, LE) | counter (4, LE)`.
+#[inline(always)]
 fn counter_block(index: MaskIndex, retry: u8, counter: u32) -> Array<u8, aes::cipher::consts::U16> {
-    let high = u64::from(index.plane)
-        | u64::from(index.limb) << 8
-        | u64::from(retry) << 16
-        | u64::from(index.group) << 32;
-    let low = u64::from(index.row) | u64::from(counter) << 32;
-    Array((u128::from(high) | u128::from(low) << 64).to_le_bytes())
+    let [p, l, r] = [index.plane, index.limb, retry];
+    let [g0, g1, g2, g3] = index.group.to_le_bytes();
+    let [r0, r1, r2, r3] = index.row.to_le_bytes();
+    let [c0, c1, c2, c3] = counter.to_le_bytes();
+    Array([p, l, r, 0, g0, g1, g2, g3, r0, r1, r2, r3, c0, c1, c2, c3])
 }
 
 #[cfg(test)]

@@ -57,12 +57,10 @@ impl Errors {
             }
             self.cipher.encrypt_blocks(&mut blocks);
             arch.dispatch(|| {
-                for (pair, block) in chunk.chunks_mut(2).zip(&blocks) {
-                    for (e, half) in pair.iter_mut().zip(block.0.as_chunks::<8>().0) {
-                        let bits = u64::from_le_bytes(*half);
-                        *e = i64::from((bits & HALF).count_ones())
-                            - i64::from((bits >> ERROR_ETA & HALF).count_ones());
-                    }
+                for (pair, block) in chunk.as_chunks_mut::<2>().0.iter_mut().zip(&blocks) {
+                    let block = u128::from_le_bytes(block.0);
+                    *pair =
+                        [centred_binomial(block as u64), centred_binomial((block >> 64) as u64)];
                 }
             });
         }
@@ -70,6 +68,12 @@ impl Errors {
             block.0.zeroize();
         }
     }
+}
+
+/// Difference of the numbers of ones among bits 0 to 20 and 21 to 41.
+#[inline(always)]
+fn centred_binomial(bits: u64) -> i64 {
+    i64::from((bits & HALF).count_ones()) - i64::from((bits >> ERROR_ETA & HALF).count_ones())
 }
 
 #[cfg(test)]
