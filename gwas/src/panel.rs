@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 pub use contig::Contig;
-pub use text::PanelTextError;
+pub use text::{PanelSummary, PanelTextError};
 
 /// The largest number of variants in one panel.
 pub const MAX_VARIANTS: u32 = 1 << 27;

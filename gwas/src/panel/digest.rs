@@ -17,20 +17,40 @@ impl Panel {
     /// differ only in that make the same panel. Ids and the reference status are left out for the same reason.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = PanelHasher::new(self.build(), self.len());
+        for variant in self.iter() {
+            hasher.push(&variant);
+        }
+        hasher.finish()
+    }
+}
+
+/// Computes a panel's digest from its variants one after another, in constant memory.
+pub(super) struct PanelHasher {
+    hasher: blake3::Hasher,
+    buffer: Vec<u8>,
+}
+
+impl PanelHasher {
+    pub(super) fn new(build: Option<&str>, variants: u32) -> Self {
         let mut buffer = Vec::with_capacity(1 << 16);
         buffer.extend_from_slice(DOMAIN);
-        put_text(&mut buffer, self.build().unwrap_or_default());
-        buffer.extend_from_slice(&u64::from(self.len()).to_le_bytes());
-        for variant in self.iter() {
-            put_variant(&mut buffer, &variant);
-            if buffer.len() >= 1 << 15 {
-                hasher.update(&buffer);
-                buffer.clear();
-            }
+        put_text(&mut buffer, build.unwrap_or_default());
+        buffer.extend_from_slice(&u64::from(variants).to_le_bytes());
+        Self { hasher: blake3::Hasher::new(), buffer }
+    }
+
+    pub(super) fn push(&mut self, variant: &Variant<'_>) {
+        put_variant(&mut self.buffer, variant);
+        if self.buffer.len() >= 1 << 15 {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
         }
-        hasher.update(&buffer);
-        Digest(*hasher.finalize().as_bytes())
+    }
+
+    pub(super) fn finish(mut self) -> Digest {
+        self.hasher.update(&self.buffer);
+        Digest(*self.hasher.finalize().as_bytes())
     }
 }
 

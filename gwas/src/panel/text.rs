@@ -15,7 +15,12 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::{MAX_TEXT_LEN, MAX_VARIANTS, Panel, PanelError, ReferenceStatus, Variant};
+use he_core::Digest;
+
+use super::digest::PanelHasher;
+use super::{
+    MAX_TEXT_LEN, MAX_VARIANTS, Panel, PanelError, ReferenceStatus, Variant, check_variant,
+};
 use crate::io::LineError;
 use crate::io::lines::Lines;
 
@@ -95,26 +100,61 @@ impl Panel {
     pub fn read_text(input: impl BufRead) -> Result<Self, PanelTextError> {
         let mut lines = Lines::new(input, MAX_LINE);
         let (mut panel, declared) = read_header(&mut lines)?;
-        loop {
-            let line = lines.number() + 1;
-            let Some(text) = next_line(&mut lines)? else {
-                break;
-            };
-            let variant = parse_variant(text).ok_or(PanelTextError::Expected {
-                line,
-                expected: "CHROM POS ID REF ALT, tab-separated",
-            })?;
-            if panel.len() >= declared {
-                let found = declared.saturating_add(1);
-                return Err(PanelTextError::Count { declared, found });
-            }
-            panel.push(variant).map_err(|source| PanelTextError::Content { line, source })?;
-        }
-        if panel.len() != declared {
-            return Err(PanelTextError::Count { declared, found: panel.len() });
-        }
+        read_variants(&mut lines, declared, |variant| panel.push(variant))?;
         Ok(panel)
     }
+
+    /// Reads a panel's text without keeping the variants: accepts exactly what [`Panel::read_text`] accepts, in memory that
+    /// does not grow with the number of variants.
+    ///
+    /// # Errors
+    /// As [`Panel::read_text`].
+    pub fn scan_text(input: impl BufRead) -> Result<PanelSummary, PanelTextError> {
+        let mut lines = Lines::new(input, MAX_LINE);
+        let (mut header, variants) = read_header(&mut lines)?;
+        let mut hasher = PanelHasher::new(header.build(), variants);
+        read_variants(&mut lines, variants, |variant| {
+            check_variant(&variant)?;
+            header.intern(variant.chrom)?;
+            hasher.push(&variant);
+            Ok(())
+        })?;
+        Ok(PanelSummary { digest: hasher.finish(), variants })
+    }
+}
+
+/// Name and size of a panel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PanelSummary {
+    /// Its digest ([`Panel::digest`]).
+    pub digest: Digest,
+    /// Number of its variants.
+    pub variants: u32,
+}
+
+/// Gives every variant after the header to `each`, and checks that there are as many as declared.
+fn read_variants<R: BufRead>(
+    lines: &mut Lines<R>,
+    declared: u32,
+    mut each: impl FnMut(Variant<'_>) -> Result<(), PanelError>,
+) -> Result<(), PanelTextError> {
+    let mut found = 0u32;
+    loop {
+        let line = lines.number() + 1;
+        let Some(text) = next_line(lines)? else {
+            break;
+        };
+        let variant = parse_variant(text).ok_or(PanelTextError::Expected {
+            line,
+            expected: "CHROM POS ID REF ALT, tab-separated",
+        })?;
+        if found >= declared {
+            return Err(PanelTextError::Count { declared, found: declared.saturating_add(1) });
+        }
+        each(variant).map_err(|source| PanelTextError::Content { line, source })?;
+        found += 1;
+    }
+    if found == declared { Ok(()) } else { Err(PanelTextError::Count { declared, found }) }
 }
 
 /// Reads up to and including the column line; gives the empty panel and the declared number of variants.
@@ -216,8 +256,19 @@ mod tests {
     const GOOD: &str = "##hegwas-panel=1\n##build=b36\n##reference=given\n##variants=2\n#CHROM\tPOS\tID\tREF\tALT\n\
                         22\t5\tx\tA\tC\nchrX\t0\t.\t0\t<DEL>\n";
 
+    /// Reads in both ways, which must agree.
     fn read(text: &str) -> Result<Panel, PanelTextError> {
-        Panel::read_text(text.as_bytes())
+        let (panel, scanned) =
+            (Panel::read_text(text.as_bytes()), Panel::scan_text(text.as_bytes()));
+        match (&panel, &scanned) {
+            (Ok(panel), Ok(scanned)) => {
+                let read = PanelSummary { digest: panel.digest(), variants: panel.len() };
+                assert_eq!(*scanned, read);
+            }
+            (Err(read), Err(scanned)) => assert_eq!(read.to_string(), scanned.to_string()),
+            _ => panic!("reading and scanning disagree: {panel:?}, {scanned:?}"),
+        }
+        panel
     }
 
     #[test]

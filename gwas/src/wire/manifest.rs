@@ -267,7 +267,7 @@ impl Message for Job {
 /// The result of one unit: which sums, and the stored object (kind `ResultUnit`) that holds them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct UnitResult {
-    /// Index into the study's planes; unused for the totals.
+    /// Index into the study's planes; the object's header repeats it.
     pub plane: u8,
     /// Group of blocks.
     pub group: u32,
@@ -285,8 +285,13 @@ pub struct JobResult {
     pub people: u32,
     /// One for each unit, planes outermost.
     pub units: Vec<UnitResult>,
-    /// Sums of the weights themselves (number of cases).
+    /// Sums of the weights themselves (number of cases), an object of plane [`JobResult::TOTALS_PLANE`] and group 0.
     pub totals: ChunkRef,
+}
+
+impl JobResult {
+    /// The plane number in the header of the totals' object, which no plane has.
+    pub const TOTALS_PLANE: u8 = u8::MAX;
 }
 
 impl Message for JobResult {
