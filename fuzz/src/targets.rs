@@ -1,6 +1,7 @@
 //! The table of targets.
 
 mod bulk;
+mod http;
 mod messages;
 mod panel;
 mod plink;
@@ -43,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ),
     target("name", messages::name, messages::name_seeds, messages::NAME_WORDS, keep),
     target("json", messages::json, messages::json_seeds, messages::JSON_WORDS, keep),
+    target("http", http::http, http::seeds, http::WORDS, keep),
     target("bulk", bulk::bulk, bulk::seeds, bulk::WORDS, keep),
 ];
 

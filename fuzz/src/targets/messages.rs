@@ -1,5 +1,6 @@
 //! Messages, envelopes, names and JSON of the protocol.
 
+use gwas::wire::httpsig::Origin;
 use gwas::wire::status::{ChunkQuery, JobState, JobStatus, Listed, Problem};
 use gwas::wire::{ChunkRef, UnitResult};
 use gwas::wire::{
@@ -93,7 +94,7 @@ fn opens<T: Message>(data: &[u8]) {
     }
 }
 
-/// Parties and digests as text.
+/// Parties, digests and server addresses as text.
 pub(super) fn name(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(did) = text.parse::<Did>() {
@@ -101,6 +102,11 @@ pub(super) fn name(data: &[u8]) {
     }
     if let Ok(digest) = text.parse::<Digest>() {
         assert_eq!(digest.to_string(), text);
+    }
+    if let Ok(origin) = text.parse::<Origin>() {
+        // Normalised once, it stays as it is and names itself.
+        assert_eq!(origin.to_string().parse(), Ok(origin.clone()));
+        assert!(origin.is_named_by(origin.authority()));
     }
 }
 
@@ -271,6 +277,9 @@ pub(super) fn name_seeds() -> Seeds {
     vec![
         ("good-did", party().to_string().into()),
         ("good-digest", Digest::of(b"x").to_string().into()),
+        ("good-origin", b"https://gwas.example.org:8443/".to_vec()),
+        ("good-origin-v6", b"http://[::1]:8750".to_vec()),
+        ("bad-origin-path", b"http://gwas.example.org/x".to_vec()),
         ("bad-multicodec", b"did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme".to_vec()),
         ("bad-method", b"did:web:example.org".to_vec()),
         ("bad-upper-case", Digest::of(b"x").to_string().to_uppercase().into()),
