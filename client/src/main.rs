@@ -1,2 +1,6 @@
-//! Skeleton.
-fn main() {}
+//! The `hegwas` command.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    hegwas::cli::main()
+}

@@ -1,0 +1,104 @@
+//! `hegwas run`.
+
+use clap::{Args, Subcommand};
+use he_core::Digest;
+
+use super::common::{KeyFileArgs, ServerArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  hegwas run new --study ID --dataset ID --phenotype ID --grant ID --server https://gwas.example.org --key me.key
+  hegwas run watch JOB --server https://gwas.example.org --key me.key
+  hegwas run list --server https://gwas.example.org --key me.key";
+
+/// Have the server compute, and watch it
+#[derive(Args, Debug, Clone)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RunCommand,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug, Clone)]
+pub enum RunCommand {
+    /// Submit a job and wait for it
+    New(NewArgs),
+    /// List the jobs that you may read
+    List(ListArgs),
+    /// Show where a job stands
+    Status(JobArgs),
+    /// Wait for a job
+    Watch(JobArgs),
+    /// Stop a job
+    Cancel(JobArgs),
+}
+
+const NEW_EXAMPLES: &str = "\
+Example:
+  hegwas run new --study ID --dataset ID --phenotype ID --grant ID --server https://gwas.example.org --key me.key";
+
+/// Submit a job and wait for it
+///
+/// Prints the job's id. The job runs on if this command is interrupted; `hegwas run watch` waits for it again.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = NEW_EXAMPLES)]
+pub struct NewArgs {
+    /// The study
+    #[arg(long, value_name = "ID")]
+    pub study: Digest,
+    /// The dataset
+    #[arg(long, value_name = "ID")]
+    pub dataset: Digest,
+    /// The phenotype
+    #[arg(long, value_name = "ID")]
+    pub phenotype: Digest,
+    /// The dataset's grant to the study
+    #[arg(long, value_name = "ID")]
+    pub grant: Digest,
+    /// Do not wait
+    #[arg(long)]
+    pub detach: bool,
+    /// Server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Key.
+    #[command(flatten)]
+    pub key: KeyFileArgs,
+}
+
+const LIST_EXAMPLES: &str = "\
+Example:
+  hegwas run list --server https://gwas.example.org --key me.key";
+
+/// List the jobs that you may read
+#[derive(Args, Debug, Clone)]
+#[command(after_help = LIST_EXAMPLES)]
+pub struct ListArgs {
+    /// Server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Key.
+    #[command(flatten)]
+    pub key: KeyFileArgs,
+}
+
+const JOB_EXAMPLES: &str = "\
+Example:
+  hegwas run watch JOB --server https://gwas.example.org --key me.key";
+
+/// A job.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = JOB_EXAMPLES)]
+pub struct JobArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub job: Digest,
+    /// Server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Key.
+    #[command(flatten)]
+    pub key: KeyFileArgs,
+}
