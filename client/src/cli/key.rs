@@ -15,7 +15,7 @@ Examples:
 
 /// Make, show, back up and rotate keys
 ///
-/// A key file holds the secret from which the keys of your datasets are derived, and the key you sign with. Without it,
+/// A key file holds the secret from which the keys of your datasets and studies are derived, and the key you sign with. Without it,
 /// what you encrypted is lost; with it (and its passphrase), everything can be read.
 #[derive(Args, Debug, Clone)]
 #[command(after_help = EXAMPLES)]
@@ -85,7 +85,7 @@ Examples:
 #[derive(Args, Debug, Clone)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
-    /// The key file, or a study's holder key
+    /// The key file
     #[arg(value_name = "FILE", env = "HEGWAS_KEY", hide_env_values = true)]
     pub key: PathBuf,
     /// Passphrase.
@@ -104,7 +104,7 @@ Examples:
 #[derive(Args, Debug, Clone)]
 #[command(after_help = PASSWD_EXAMPLES)]
 pub struct PasswdArgs {
-    /// The key file, or a study's holder key
+    /// The key file
     #[arg(value_name = "FILE", env = "HEGWAS_KEY", hide_env_values = true)]
     pub key: PathBuf,
     /// Passphrase.
@@ -128,7 +128,7 @@ Examples:
 #[derive(Args, Debug, Clone)]
 #[command(after_help = BACKUP_EXAMPLES)]
 pub struct BackupArgs {
-    /// The key file, or a study's holder key
+    /// The key file
     #[arg(value_name = "FILE", env = "HEGWAS_KEY", hide_env_values = true)]
     pub key: PathBuf,
     /// File to write

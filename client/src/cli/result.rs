@@ -9,22 +9,22 @@ use super::common::{KeyFileArgs, OutputArgs, ServerArgs, TestArgs, ThreadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  hegwas result JOB --holder-key pilot.holder --out pilot --server https://gwas.example.org --key me.key
-  hegwas result JOB --holder-key pilot.holder --test trend --plot png --out pilot \\
+  hegwas result JOB --out pilot --server https://gwas.example.org --key me.key
+  hegwas result JOB --test trend --plot png --out pilot \\
       --server https://gwas.example.org --key me.key";
 
 /// Decrypt a result into a table
 ///
-/// Downloads the encrypted sums of a computed job, checks them, decrypts them with the study's key, and computes the tests.
+/// Downloads the encrypted sums of a computed job, checks them, decrypts them, and computes the tests.
 #[derive(Args, Debug, Clone)]
 #[command(after_help = EXAMPLES)]
 pub struct ResultArgs {
     /// The job, computed
     #[arg(value_name = "JOB")]
     pub job: Digest,
-    /// What decrypts.
-    #[command(flatten)]
-    pub holder: HolderArgs,
+    /// A decryption share written by `hegwas share` [default: made here, with your key]
+    #[arg(long, value_name = "FILE", help_heading = "Keys")]
+    pub share: Option<PathBuf>,
     /// Tests.
     #[command(flatten)]
     pub tests: TestArgs,
@@ -40,17 +40,4 @@ pub struct ResultArgs {
     /// Threads.
     #[command(flatten)]
     pub threads: ThreadArgs,
-}
-
-/// The study's key, or shares made with it.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Keys")]
-#[group(required = true, multiple = false)]
-pub struct HolderArgs {
-    /// The study's secret key (see `hegwas study new`)
-    #[arg(long, value_name = "FILE")]
-    pub holder_key: Option<PathBuf>,
-    /// A decryption share (see `hegwas share`), once for each key holder
-    #[arg(long, value_name = "FILE")]
-    pub share: Vec<PathBuf>,
 }

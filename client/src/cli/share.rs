@@ -9,22 +9,19 @@ use super::common::{KeyFileArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  hegwas share JOB --holder-key pilot.holder --out pilot.share --server https://gwas.example.org --key me.key
+  hegwas share JOB --out pilot.share --server https://gwas.example.org --key me.key
   hegwas result JOB --share pilot.share --out pilot --server https://gwas.example.org --key me.key";
 
 /// Make a key holder's decryption share of a result
 ///
 /// A sole holder's share is as secret as the key: it is written to a file that only you can read, and never sent. `hegwas
-/// result` with --holder-key does this step itself.
+/// result` without --share does this step itself.
 #[derive(Args, Debug, Clone)]
 #[command(after_help = EXAMPLES)]
 pub struct ShareArgs {
     /// The job, computed
     #[arg(value_name = "JOB")]
     pub job: Digest,
-    /// The study's secret key (see `hegwas study new`)
-    #[arg(long, value_name = "FILE", help_heading = "Keys")]
-    pub holder_key: PathBuf,
     /// File to write
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: PathBuf,

@@ -1,7 +1,5 @@
 //! `hegwas study`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use he_core::Digest;
 
@@ -10,7 +8,7 @@ use super::common::{KeyFileArgs, ServerArgs};
 const EXAMPLES: &str = "\
 Examples:
   hegwas study new --dataset ID --name 'Height, pilot' --purpose 'Replication of known loci' \\
-      --holder-key pilot.holder --server https://gwas.example.org --key me.key
+      --server https://gwas.example.org --key me.key
   hegwas study list --server https://gwas.example.org --key me.key";
 
 /// Make and list studies
@@ -27,7 +25,7 @@ pub struct StudyArgs {
 /// The subcommands.
 #[derive(Subcommand, Debug, Clone)]
 pub enum StudyCommand {
-    /// Make a study and its key
+    /// Make a study
     New(NewArgs),
     /// List the studies that you may read
     List(ListArgs),
@@ -37,10 +35,12 @@ pub enum StudyCommand {
 
 const NEW_EXAMPLES: &str = "\
 Example:
-  hegwas study new --dataset ID --name Pilot --purpose 'Replication' --holder-key pilot.holder \\
+  hegwas study new --dataset ID --name Pilot --purpose 'Replication' \\
       --server https://gwas.example.org --key me.key";
 
-/// Make a study and its key
+/// Make a study
+///
+/// You are its key holder: its secret key is derived from your key file.
 #[derive(Args, Debug, Clone)]
 #[command(after_help = NEW_EXAMPLES)]
 pub struct NewArgs {
@@ -56,12 +56,6 @@ pub struct NewArgs {
     /// Fewest people in a job
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_people: u32,
-    /// File to write the study's secret key to
-    #[arg(long, value_name = "FILE", help_heading = "Keys")]
-    pub holder_key: PathBuf,
-    /// Write it without a passphrase
-    #[arg(long, help_heading = "Keys")]
-    pub no_passphrase: bool,
     /// Server.
     #[command(flatten)]
     pub server: ServerArgs,
