@@ -1,5 +1,7 @@
 //! How fast genotypes become plane integers, in time per genotype (criterion prints genotypes per second).
 
+#![allow(clippy::expect_used)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -9,9 +9,13 @@ mod cohort;
 mod exclusions;
 mod fam;
 pub(crate) mod lines;
+mod lists;
+mod people;
+mod pheno;
 mod positioned;
 mod source;
 mod store;
+mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -21,5 +25,9 @@ pub use cohort::{Cohort, SelectionError};
 pub use exclusions::{Exclusions, Reason, SiteError, StrictError};
 pub use fam::{FamError, MAX_ID_LEN};
 pub use lines::LineError;
+pub use lists::{Chosen, ListError, ListErrorKind, read_extract, read_extract_ranges, read_keep};
+pub use people::MatchError;
+pub use pheno::{CaseControl, PhenoError, PhenoErrorKind};
 pub use source::{GenotypeSource, MAX_PEOPLE, Sample, Sex, SourceError, code, code_bytes};
 pub use store::PackedGenotypes;
+pub use table::{ContentError, MAX_TABLE, Table, TableError};
