@@ -87,3 +87,23 @@ pub struct Listed {
     /// Bytes, chunks included.
     pub bytes: u64,
 }
+
+/// A holder's part of a study's public key, in `GET /v1/studies/{digest}/keys`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyContribution {
+    /// The key holder.
+    pub party: Did,
+    /// The stored object of kind `PublicShare`.
+    pub chunk: Digest,
+}
+
+/// What `DELETE` erased.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Erased {
+    /// Names of the manifests: the one asked for and those that were useless without it.
+    pub manifests: Vec<Digest>,
+    /// Objects that nothing names any more.
+    pub objects: u64,
+    /// Bytes freed.
+    pub bytes: u64,
+}
