@@ -5,6 +5,7 @@ mod http;
 mod messages;
 mod panel;
 mod plink;
+mod tables;
 
 use std::path::Path;
 
@@ -33,6 +34,16 @@ pub const TARGETS: &[Target] = &[
     target("bed", plink::bed, plink::bed_seeds, plink::BED_WORDS, keep),
     target("bim", plink::bim, plink::bim_seeds, plink::TEXT_WORDS, keep),
     target("fam", plink::fam, plink::fam_seeds, plink::TEXT_WORDS, keep),
+    target("pheno", tables::pheno, tables::pheno_seeds, tables::WORDS, keep),
+    target("keep", tables::keep, tables::keep_seeds, tables::WORDS, keep),
+    target("extract", tables::extract, tables::extract_seeds, tables::RANGE_WORDS, keep),
+    target(
+        "extract-ranges",
+        tables::extract_ranges,
+        tables::range_seeds,
+        tables::RANGE_WORDS,
+        keep,
+    ),
     target("panel", panel::panel, panel::seeds, panel::WORDS, keep),
     target("message", messages::message, messages::seeds, messages::WORDS, messages::repair),
     target(

@@ -73,7 +73,9 @@ fn random_mutations_find_nothing() {
         let worker = || {
             let mut found = Vec::new();
             while let Some(target) = TARGETS.get(next.fetch_add(1, Ordering::Relaxed)) {
-                found.extend(search(target, seed, Duration::from_secs_f64(seconds)));
+                let corpus: Vec<Vec<u8>> =
+                    inputs(target).expect("a corpus").into_iter().map(|(_, bytes)| bytes).collect();
+                found.extend(search(target, &corpus, seed, Duration::from_secs_f64(seconds)));
             }
             found
         };
@@ -86,15 +88,27 @@ fn random_mutations_find_nothing() {
     }
 }
 
+/// The search is no formality: it finds a fault that is four changes away from its one input.
+#[test]
+fn a_planted_fault_is_found() {
+    let planted = Target {
+        name: "planted",
+        run: |data| assert!(!(data.starts_with(b"rs9") && data.len() > 40), "planted"),
+        seeds: Vec::new,
+        words: &[b"A"],
+        repair: |_| (),
+    };
+    let found = search(&planted, &[b"rs1 ".repeat(3)], 7, Duration::from_secs(60));
+    assert!(found.is_some_and(|found| found.contains("planted, input ")));
+}
+
 /// Tries mutations for a while. The inputs depend on the seed and the corpus alone; how many there are, on the time.
-fn search(target: &Target, seed: u64, time: Duration) -> Option<String> {
-    let corpus: Vec<Vec<u8>> =
-        inputs(target).expect("a corpus").into_iter().map(|(_, bytes)| bytes).collect();
+fn search(target: &Target, corpus: &[Vec<u8>], seed: u64, time: Duration) -> Option<String> {
     let name = target.name.bytes().fold(0, |name, byte| mix(name ^ u64::from(byte)));
     let mut rng = Rng::new(seed ^ name);
     let (start, mut tried) = (Instant::now(), 0);
     while start.elapsed() < time {
-        let input = mutator::mutate(target, &corpus, &mut rng);
+        let input = mutator::mutate(target, corpus, &mut rng);
         if let Err(what) = attempt(target, &input) {
             return Some(format!(
                 "{}, input {tried}: {what}; kept as {}",
