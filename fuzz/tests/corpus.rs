@@ -2,6 +2,8 @@
 //!
 //! `HEGWAS_FUZZ_SEED` repeats a run (the seed is printed), `HEGWAS_FUZZ_SECONDS` sets the time per target (1.5).
 
+#![allow(clippy::print_stdout)] // says what it did under --nocapture
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
