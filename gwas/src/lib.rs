@@ -6,4 +6,5 @@
 pub mod io;
 pub mod packing;
 pub mod panel;
+pub mod stats;
 pub mod wire;
