@@ -6,5 +6,6 @@
 pub mod io;
 pub mod packing;
 pub mod panel;
+pub mod qc;
 pub mod stats;
 pub mod wire;
