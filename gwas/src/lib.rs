@@ -7,5 +7,6 @@ pub mod io;
 pub mod packing;
 pub mod panel;
 pub mod qc;
+pub mod report;
 pub mod stats;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! What a user reads: plots of association results.
+
+pub mod plot;
