@@ -199,7 +199,10 @@ pub(crate) struct SiteSorter {
 /// The sorted rows.
 pub(crate) struct SortedSites {
     pub(crate) panel: Panel,
+    /// For each variant of the panel which row of the file it is.
     pub(crate) rows: Vec<u32>,
+    /// For each variant of the panel how many rows had been accepted before it; duplicates had been, too.
+    pub(crate) accepted: Vec<u32>,
     pub(crate) exclusions: Exclusions,
 }
 
@@ -252,11 +255,9 @@ impl SiteSorter {
     pub(crate) fn finish(mut self) -> Result<SortedSites, SiteError> {
         let duplicates = self.panel.exact_duplicates();
         if duplicates.is_empty() {
-            return Ok(SortedSites {
-                panel: self.panel,
-                rows: self.rows,
-                exclusions: self.exclusions,
-            });
+            let Self { panel, rows, exclusions, .. } = self;
+            let accepted = (0..panel.len()).collect();
+            return Ok(SortedSites { panel, rows, accepted, exclusions });
         }
         let mut duplicate = duplicates.iter().copied().peekable();
         let mut kept = Vec::with_capacity(self.rows.len());
@@ -275,7 +276,8 @@ impl SiteSorter {
             self.exclusions.push_row(row.into(), site, Reason::Duplicate);
         }
         self.exclusions.entries.sort_by_key(|e| e.row);
-        Ok(SortedSites { panel: self.panel.select(&kept)?, rows, exclusions: self.exclusions })
+        let panel = self.panel.select(&kept)?;
+        Ok(SortedSites { panel, rows, accepted: kept, exclusions: self.exclusions })
     }
 }
 

@@ -18,6 +18,7 @@ mod store;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+mod vcf;
 
 pub use bed::{BedError, BedOptions, FamPhenotypes, GenotypeFile, open_bfile};
 pub use bim::{BimError, RefAllele};
@@ -31,3 +32,4 @@ pub use pheno::{CaseControl, PhenoError, PhenoErrorKind};
 pub use source::{GenotypeSource, MAX_PEOPLE, Sample, Sex, SourceError, code, code_bytes};
 pub use store::PackedGenotypes;
 pub use table::{ContentError, MAX_TABLE, Table, TableError};
+pub use vcf::{Place, VcfCallError, VcfError, VcfErrorKind, VcfOptions, open_vcf, read_vcf};
