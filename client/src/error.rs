@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 
 pub use exit::Exit;
 
+use crate::keys::KeyError;
+use crate::net::NetError;
+
 /// Any error of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,6 +48,12 @@ pub enum Error {
         /// What to do, unless the message says so.
         remedy: Option<String>,
     },
+    /// A key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The server can't be reached, refuses, or sends what does not verify.
+    #[error(transparent)]
+    Net(#[from] NetError),
     /// The system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -99,6 +108,8 @@ impl Error {
         match self {
             Self::Usage { remedy, .. } => Some(remedy.clone()),
             Self::Input { remedy, .. } | Self::Corrupt { remedy, .. } => remedy.clone(),
+            Self::Key(error) => Some(error.remedy()),
+            Self::Net(error) => Some(error.remedy()),
             Self::File { action, source, .. } => Some(file_remedy(action, source).to_owned()),
             Self::Stdout(_) => Some("check where standard output goes".to_owned()),
             Self::Internal(_) => Some(INTERNAL.to_owned()),
@@ -111,6 +122,8 @@ impl Error {
             Self::Usage { .. } => Exit::Usage,
             Self::Input { .. } => Exit::Input,
             Self::Corrupt { .. } => Exit::Corrupt,
+            Self::Key(error) => error.exit(),
+            Self::Net(error) => error.exit(),
             Self::File { action: "read" | "open", source, .. }
                 if source.kind() == io::ErrorKind::NotFound =>
             {

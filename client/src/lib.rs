@@ -19,8 +19,10 @@ pub mod cli;
 pub mod commands;
 pub mod console;
 pub mod error;
+pub mod keys;
 pub mod net;
 pub mod pipeline;
+pub mod sink;
 
 pub use error::{Error, Exit};
 

@@ -27,10 +27,30 @@ fn options(limit: u64) -> impl Options {
 /// Header and body of a message.
 pub fn encode<T: Message>(message: &T) -> Result<Vec<u8>, CodecError> {
     message.check()?;
-    let body = options(T::KIND.limit())
-        .serialize(message)
-        .map_err(|e| CodecError::Malformed(format!("{}: {e}", T::KIND.name())))?;
-    Ok([&Header::message(T::KIND, body.len()).to_bytes()[..], &body].concat())
+    let malformed = |e: bincode::Error| CodecError::Malformed(format!("{}: {e}", T::KIND.name()));
+    let options = || options(T::KIND.limit());
+    let length = options().serialized_size(message).map_err(malformed)? as usize;
+    // One buffer of the right size: a caller with a secret message has one copy to erase.
+    let mut out = Vec::with_capacity(HEADER_LEN + length);
+    out.extend_from_slice(&Header::message(T::KIND, length).to_bytes());
+    options().serialize_into(&mut out, message).map_err(malformed)?;
+    Ok(out)
+}
+
+/// A writer that only compares what is written with what should be: no copy of a secret message is made.
+struct Expect<'a> {
+    rest: &'a [u8],
+}
+
+impl std::io::Write for Expect<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.rest = self.rest.strip_prefix(bytes).ok_or(std::io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads a message from exactly `bytes`; refuses what [`encode`] would not have written.
@@ -43,7 +63,9 @@ pub fn decode<T: Message>(bytes: &[u8]) -> Result<T, CodecError> {
         .deserialize(body)
         .map_err(|e| CodecError::Malformed(format!("{}: {e}", T::KIND.name())))?;
     message.check()?;
-    if encode(&message)?.get(HEADER_LEN..) != Some(body) {
+    let mut expect = Expect { rest: body };
+    let written = options(T::KIND.limit()).serialize_into(&mut expect, &message);
+    if written.is_err() || !expect.rest.is_empty() {
         return Err(CodecError::Malformed(format!("{} is not in canonical form", T::KIND.name())));
     }
     Ok(message)
