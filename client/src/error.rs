@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use exit::Exit;
 
 use crate::keys::KeyError;
+use crate::local_server::LocalServerError;
 use crate::net::NetError;
 
 /// Any error of the command.
@@ -54,6 +55,9 @@ pub enum Error {
     /// The server can't be reached, refuses, or sends what does not verify.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// There is no server of one's own.
+    #[error(transparent)]
+    LocalServer(#[from] LocalServerError),
     /// The system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -110,6 +114,7 @@ impl Error {
             Self::Input { remedy, .. } | Self::Corrupt { remedy, .. } => remedy.clone(),
             Self::Key(error) => Some(error.remedy()),
             Self::Net(error) => Some(error.remedy()),
+            Self::LocalServer(error) => Some(error.remedy()),
             Self::File { action, source, .. } => Some(file_remedy(action, source).to_owned()),
             Self::Stdout(_) => Some("check where standard output goes".to_owned()),
             Self::Internal(_) => Some(INTERNAL.to_owned()),
@@ -124,6 +129,8 @@ impl Error {
             Self::Corrupt { .. } => Exit::Corrupt,
             Self::Key(error) => error.exit(),
             Self::Net(error) => error.exit(),
+            Self::LocalServer(LocalServerError::Store { .. }) => Exit::Disk,
+            Self::LocalServer(_) => Exit::Network,
             Self::File { action: "read" | "open", source, .. }
                 if source.kind() == io::ErrorKind::NotFound =>
             {

@@ -20,8 +20,10 @@ pub mod commands;
 pub mod console;
 pub mod error;
 pub mod keys;
+pub mod local_server;
 pub mod net;
 pub mod pipeline;
+pub mod record;
 pub mod sink;
 
 pub use error::{Error, Exit};
