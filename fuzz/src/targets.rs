@@ -6,8 +6,9 @@ mod messages;
 mod panel;
 mod plink;
 mod tables;
+mod vcf;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -44,6 +45,9 @@ pub const TARGETS: &[Target] = &[
         tables::RANGE_WORDS,
         keep,
     ),
+    target("vcf", vcf::vcf, vcf::seeds, vcf::WORDS, keep),
+    target("bgzf", vcf::bgzf, vcf::bgzf_seeds, vcf::WORDS, keep),
+    target("bcf", vcf::bcf, vcf::bcf_seeds, vcf::BCF_WORDS, vcf::repair_bcf),
     target("panel", panel::panel, panel::seeds, panel::WORDS, keep),
     target("message", messages::message, messages::seeds, messages::WORDS, messages::repair),
     target(
@@ -97,5 +101,14 @@ fn with_files<T>(files: &[(&str, &[u8])], work: impl FnOnce(&Path) -> T) -> T {
 }
 
 fn folder() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    in_memory()
+        .and_then(|place| tempfile::tempdir_in(place).ok())
+        .or_else(|| tempfile::tempdir().ok())
+        .expect("a temporary folder")
+}
+
+/// A place for temporary files that is no disk, where the system has one.
+fn in_memory() -> Option<PathBuf> {
+    let place = PathBuf::from("/dev/shm");
+    place.is_dir().then_some(place)
 }

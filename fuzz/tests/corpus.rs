@@ -1,6 +1,7 @@
 //! Replays the corpus and mutates it, on the stable compiler.
 //!
-//! `HEGWAS_FUZZ_SEED` repeats a run (the seed is printed), `HEGWAS_FUZZ_SECONDS` sets the time per target (1.5).
+//! `HEGWAS_FUZZ_SEED` repeats a run (the seed is printed), `HEGWAS_FUZZ_SECONDS` sets the time per target (1.5),
+//! `HEGWAS_FUZZ` names the only target to mutate.
 
 #![allow(clippy::print_stdout)] // says what it did under --nocapture
 
@@ -70,11 +71,17 @@ fn random_mutations_find_nothing() {
     let seconds = std::env::var("HEGWAS_FUZZ_SECONDS")
         .map_or(1.5, |text| text.parse().expect("HEGWAS_FUZZ_SECONDS is a number"));
     println!("HEGWAS_FUZZ_SEED={seed}");
+    let only = std::env::var("HEGWAS_FUZZ").ok();
+    let targets: Vec<&Target> = TARGETS
+        .iter()
+        .filter(|target| only.as_deref().is_none_or(|only| only == target.name))
+        .collect();
+    assert!(!targets.is_empty(), "HEGWAS_FUZZ names no target; see hegwas-fuzz list");
     let next = AtomicUsize::new(0);
     let found: Vec<String> = std::thread::scope(|scope| {
         let worker = || {
             let mut found = Vec::new();
-            while let Some(target) = TARGETS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let corpus: Vec<Vec<u8>> =
                     inputs(target).expect("a corpus").into_iter().map(|(_, bytes)| bytes).collect();
                 found.extend(search(target, &corpus, seed, Duration::from_secs_f64(seconds)));
