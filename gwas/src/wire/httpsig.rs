@@ -16,7 +16,7 @@ mod tests;
 
 use super::Did;
 pub use base::{Parameter, signature_base, signature_params};
-pub use body::{check_content_digest, content_digest};
+pub use body::{BodyDigest, check_content_digest, content_digest};
 pub use origin::{Origin, OriginError};
 
 /// Label of the signature in both headers.

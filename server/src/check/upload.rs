@@ -1,0 +1,81 @@
+//! Conformance of uploaded chunks, checked while they stream in.
+
+use he_core::codec::{CodecError, HEADER_LEN, Header, Kind};
+use he_core::grant::COMPONENTS;
+use he_core::layout::{MAX_BLOCKS, MAX_PLANES, MAX_ROWS};
+
+use super::Residues;
+use crate::error::ApiError;
+
+/// Checks one upload: header first, then every word of the body.
+pub struct UploadCheck {
+    declared: u64,
+    head: Vec<u8>,
+    body: Option<(Header, Residues)>,
+}
+
+impl UploadCheck {
+    /// The check of an upload whose request declares `declared` bytes.
+    pub fn new(declared: u64) -> Self {
+        Self { declared, head: Vec::with_capacity(HEADER_LEN), body: None }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// When they can't belong to a chunk that may be uploaded.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+        let (head, body) = bytes.split_at((HEADER_LEN - self.head.len()).min(bytes.len()));
+        self.head.extend_from_slice(head);
+        if self.body.is_none() && self.head.len() == HEADER_LEN {
+            self.body = Some(self.begin()?);
+        }
+        match &mut self.body {
+            Some((_, residues)) => {
+                if residues.take(body) {
+                    Ok(())
+                } else {
+                    Err(CodecError::Residue.into())
+                }
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The header, after the last byte.
+    ///
+    /// # Errors
+    /// When there were fewer bytes than a header.
+    pub fn finish(self) -> Result<Header, ApiError> {
+        let found = self.head.len() as u64;
+        let (header, _) =
+            self.body.ok_or(CodecError::Truncated { expected: HEADER_LEN as u64, found })?;
+        Ok(header)
+    }
+
+    fn begin(&self) -> Result<(Header, Residues), ApiError> {
+        let header = Header::parse(&self.head)?;
+        let found = self.declared.saturating_sub(HEADER_LEN as u64);
+        if found != header.length {
+            return Err(CodecError::Truncated { expected: header.length, found }.into());
+        }
+        let params = header.known_params()?;
+        let counts =
+            |fine: bool| if fine { Ok(()) } else { Err(CodecError::Counts("out of range")) };
+        let [plane, group, row_chunk, tile] = header.counts;
+        let residues = match header.kind {
+            Kind::GenotypeChunk | Kind::WeightChunk => {
+                counts(
+                    plane < u32::from(MAX_PLANES) && group < MAX_BLOCKS && row_chunk < MAX_ROWS,
+                )?;
+                Residues::from_tile(params, tile).ok_or(CodecError::Counts("no such tile"))?
+            }
+            Kind::SwitchingKey => {
+                counts(header.counts == [COMPONENTS as u32, 0, 0, 0])?;
+                Residues::of_polynomials(params)
+            }
+            other => return Err(ApiError::NotForUpload(other.name())),
+        };
+        Ok((header, residues))
+    }
+}

@@ -1,0 +1,263 @@
+//! Manifests: signed, immutable, named by the digest of the message inside their envelope.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use gwas::wire::Did;
+use gwas::wire::status::{Erased, JobState};
+use he_core::Digest;
+use he_core::codec::{HEADER_LEN, Kind};
+
+use super::extract::{Caller, Named};
+use super::{Answer, schema};
+use crate::accept::{self, Offered};
+use crate::app::{App, blocking, uninterrupted};
+use crate::error::ApiError;
+use crate::index::{Added, NewManifest};
+use crate::store::{Class, write_all};
+
+/// Largest envelope in bytes: what a dataset's may be.
+pub(super) const ENVELOPE: u64 = (65 << 20) + HEADER_LEN as u64;
+
+/// Checks, stores and records a manifest.
+pub(super) async fn accept(
+    app: Arc<App>,
+    kind: Kind,
+    name: Digest,
+    caller: Did,
+    body: Bytes,
+) -> Result<Added, ApiError> {
+    let offered =
+        Offered { app: &app, envelope: body.clone(), caller: Some(caller), received: app.now() };
+    let manifest = accept::check(kind, offered).await?;
+    if manifest.id != name {
+        return Err(ApiError::Digest { expected: name, found: manifest.id });
+    }
+    let server = Arc::clone(&app);
+    uninterrupted(record(server, manifest, body)).await
+}
+
+async fn record(app: Arc<App>, manifest: NewManifest, body: Bytes) -> Result<Added, ApiError> {
+    let _shared = app.erasing.read().await;
+    if app.index.manifest(&manifest.id).await?.is_some() {
+        return Ok(Added::Already);
+    }
+    let (server, id) = (Arc::clone(&app), manifest.id);
+    blocking(move || Ok(write_all(server.store.as_ref(), Class::Manifest, &id, &body)?)).await?;
+    match app.index.add_manifest(&manifest, app.limits.quota).await {
+        Ok(added) => Ok(added),
+        Err(error) => {
+            let server = Arc::clone(&app);
+            blocking(move || Ok(server.store.delete(Class::Manifest, &id)?)).await?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Refuses callers that may not read a manifest of that kind; they are told that it is not there.
+pub(super) async fn readable(
+    app: &App,
+    kind: Kind,
+    what: &'static str,
+    caller: &Did,
+    id: &Digest,
+) -> Result<(), ApiError> {
+    let row = app.index.manifest(id).await?.filter(|row| row.kind == kind);
+    if row.is_some() && app.index.may_read(caller, id).await? {
+        Ok(())
+    } else {
+        Err(ApiError::NotFound(what))
+    }
+}
+
+/// The stored envelope.
+pub(super) async fn envelope(
+    app: Arc<App>,
+    kind: Kind,
+    what: &'static str,
+    caller: Did,
+    id: Digest,
+) -> Answer {
+    readable(&app, kind, what, &caller, &id).await?;
+    octets(blocking(move || app.read_manifest(&id)).await?)
+}
+
+/// An answer of bytes.
+pub(super) fn octets(bytes: Vec<u8>) -> Answer {
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+/// Handlers of one kind of manifest.
+macro_rules! manifests {
+    ($module:ident, $kind:ident, $what:literal, $limit:expr, $item:literal, $all:literal, $tag:literal) => {
+        #[doc = concat!("Routes of every ", $what, ".")]
+        pub(super) mod $module {
+            use std::sync::Arc;
+
+            use axum::Json;
+            use axum::extract::State;
+            use axum::response::IntoResponse as _;
+            use he_core::codec::Kind;
+
+            use super::super::extract::{Caller, Named, Signed};
+            use super::super::{Answer, chunks, schema};
+            use super::{accept, envelope};
+            use crate::app::App;
+
+            /// Stores a manifest.
+            #[utoipa::path(
+                put, path = $item, tag = $tag, params(schema::Name),
+                request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Envelope"),
+                responses(
+                    (status = 201, description = "stored"), (status = 200, description = "already stored"),
+                    schema::ManifestRefusals
+                )
+            )]
+            pub(in super::super) async fn put(
+                State(app): State<Arc<App>>,
+                Named(name): Named,
+                Signed { caller, body, .. }: Signed<{ $limit }>,
+            ) -> Answer {
+                let added = accept(app, Kind::$kind, name, caller, body).await?;
+                Ok(chunks::status(added).into_response())
+            }
+
+            /// The stored envelope.
+            #[utoipa::path(
+                get, path = $item, tag = $tag, params(schema::Name),
+                responses(
+                    (status = 200, description = "Envelope", content_type = "application/octet-stream", body = Vec<u8>),
+                    schema::NotFound, schema::Refusals
+                )
+            )]
+            pub(in super::super) async fn get(
+                State(app): State<Arc<App>>,
+                Named(name): Named,
+                Caller(caller): Caller,
+            ) -> Answer {
+                envelope(app, Kind::$kind, $what, caller, name).await
+            }
+
+            /// What the caller may read, oldest first.
+            #[utoipa::path(
+                get, path = $all, tag = $tag,
+                responses((status = 200, description = "list", body = Vec<schema::Listed>), schema::Refusals)
+            )]
+            pub(in super::super) async fn list(
+                State(app): State<Arc<App>>,
+                Caller(caller): Caller,
+            ) -> Answer {
+                Ok(Json(app.index.list(&caller, Kind::$kind).await?).into_response())
+            }
+        }
+    };
+}
+
+const SMALL: u64 = (2 << 20) + HEADER_LEN as u64;
+const MEDIUM: u64 = (17 << 20) + HEADER_LEN as u64;
+
+manifests!(
+    datasets,
+    Dataset,
+    "dataset",
+    super::ENVELOPE,
+    "/v1/datasets/{digest}",
+    "/v1/datasets",
+    "datasets"
+);
+manifests!(
+    phenotypes,
+    Phenotype,
+    "phenotype",
+    super::MEDIUM,
+    "/v1/phenotypes/{digest}",
+    "/v1/phenotypes",
+    "phenotypes"
+);
+manifests!(studies, Study, "study", super::SMALL, "/v1/studies/{digest}", "/v1/studies", "studies");
+manifests!(grants, Grant, "grant", super::SMALL, "/v1/grants/{digest}", "/v1/grants", "grants");
+
+/// Erases a dataset: its chunks, its phenotypes and grants; unfinished jobs that use it become revoked.
+#[utoipa::path(
+    delete, path = "/v1/datasets/{digest}", tag = "datasets", params(schema::Name),
+    responses((status = 200, description = "erased", body = schema::Erased), schema::NotFound, schema::Refusals)
+)]
+pub(super) async fn delete_dataset(
+    axum::extract::State(app): axum::extract::State<Arc<App>>,
+    Named(name): Named,
+    Caller(caller): Caller,
+) -> Answer {
+    owned(&app, Kind::Dataset, "dataset", &caller, &name).await?;
+    let mut names = app.index.linked(&name, Kind::Grant).await?;
+    names.extend(app.index.linked(&name, Kind::Phenotype).await?);
+    names.push(name);
+    uninterrupted(erase(app, names)).await
+}
+
+/// Erases a phenotype; unfinished jobs that use it become revoked.
+#[utoipa::path(
+    delete, path = "/v1/phenotypes/{digest}", tag = "phenotypes", params(schema::Name),
+    responses((status = 200, description = "erased", body = schema::Erased), schema::NotFound, schema::Refusals)
+)]
+pub(super) async fn delete_phenotype(
+    axum::extract::State(app): axum::extract::State<Arc<App>>,
+    Named(name): Named,
+    Caller(caller): Caller,
+) -> Answer {
+    owned(&app, Kind::Phenotype, "phenotype", &caller, &name).await?;
+    uninterrupted(erase(app, vec![name])).await
+}
+
+/// Withdraws a grant and deletes its switching key; unfinished jobs that use it become revoked.
+#[utoipa::path(
+    delete, path = "/v1/grants/{digest}", tag = "grants", params(schema::Name),
+    responses((status = 200, description = "withdrawn", body = schema::Erased), schema::NotFound, schema::Refusals)
+)]
+pub(super) async fn delete_grant(
+    axum::extract::State(app): axum::extract::State<Arc<App>>,
+    Named(name): Named,
+    Caller(caller): Caller,
+) -> Answer {
+    owned(&app, Kind::Grant, "grant", &caller, &name).await?;
+    uninterrupted(erase(app, vec![name])).await
+}
+
+/// Refuses callers that do not own a manifest of that kind; strangers are told that it is not there.
+pub(super) async fn owned(
+    app: &App,
+    kind: Kind,
+    what: &'static str,
+    caller: &Did,
+    id: &Digest,
+) -> Result<(), ApiError> {
+    readable(app, kind, what, caller, id).await?;
+    match app.index.manifest(id).await? {
+        Some(row) if row.owner == *caller => Ok(()),
+        _ => Err(ApiError::Forbidden("only its owner may do this")),
+    }
+}
+
+/// Ends the jobs that use these manifests, then erases them, in this order.
+pub(super) async fn erase(app: Arc<App>, names: Vec<Digest>) -> Result<Response, ApiError> {
+    let mut answer = Erased { manifests: Vec::new(), objects: 0, bytes: 0 };
+    for name in &names {
+        for job in app.index.linked(name, Kind::Job).await? {
+            app.jobs.end(&app, &job, JobState::Revoked, None).await?;
+        }
+    }
+    let _exclusive = app.erasing.write().await;
+    for name in names {
+        let orphans = app.index.erase(&name).await?;
+        if orphans.objects.is_empty() {
+            continue; // somebody else was faster
+        }
+        app.delete(&orphans).await?;
+        answer.manifests.push(name);
+        answer.objects += orphans.objects.len() as u64;
+        answer.bytes += orphans.bytes;
+    }
+    Ok(Json(answer).into_response())
+}
