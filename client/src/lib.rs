@@ -14,11 +14,13 @@
 //! Invariant: the command never links the server's code; it talks to a process.
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod cleanup;
 pub mod cli;
 pub mod commands;
 pub mod console;
 pub mod error;
+pub mod inspect;
 pub mod keys;
 pub mod local_server;
 pub mod net;

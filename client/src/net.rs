@@ -14,6 +14,7 @@ mod tls;
 mod traffic;
 mod url;
 
+pub(crate) use client::now;
 pub use client::{Client, Options};
 pub use error::NetError;
 pub use retry::Retry;

@@ -10,6 +10,7 @@ use super::common::ThreadArgs;
 
 const EXAMPLES: &str = "\
 Examples:
+  hegwas serve --data store
   hegwas serve --data store --allow did:key:z6Mk...
   hegwas-server serve --help";
 
@@ -26,8 +27,8 @@ pub struct ServeArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,
-    /// Parties who may use it (see `hegwas key show`), once for each
-    #[arg(long, value_name = "DID", required = true)]
+    /// Parties who may use it (see `hegwas key show`), once for each [default: everybody on this machine]
+    #[arg(long, value_name = "DID")]
     pub allow: Vec<Did>,
     /// Threads.
     #[command(flatten)]

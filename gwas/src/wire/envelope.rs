@@ -1,7 +1,7 @@
 //! Signed objects: the bytes of a manifest with its authors' signatures.
 
 use he_core::Digest;
-use he_core::codec::{CodecError, Kind, Message, decode, encode};
+use he_core::codec::{CodecError, Header, Kind, Message, decode, encode};
 use serde::{Deserialize, Serialize};
 
 use super::Did;
@@ -75,6 +75,11 @@ impl Envelope {
     /// Bytes to store and send.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CodecError> {
         encode(self)
+    }
+
+    /// Reads an envelope and says what kind of message it holds; verifies nothing.
+    pub fn kind_of(bytes: &[u8]) -> Result<Kind, EnvelopeError> {
+        Ok(Header::parse(&decode::<Self>(bytes)?.message)?.kind)
     }
 
     /// Reads an envelope and its message and verifies every signature.

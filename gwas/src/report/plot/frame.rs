@@ -26,8 +26,11 @@ pub(super) fn header(
     on.text(&Text::new(&subtitle, (left, 52.0), 12.0).colour(GREY));
 }
 
-/// `179 cases, 179 controls`.
+/// `179 cases, 179 controls`; nothing where the numbers are not known.
 pub(super) fn people(caption: &Caption<'_>) -> String {
+    if (caption.cases, caption.controls) == (0, 0) {
+        return String::new();
+    }
     format!(
         "{} cases, {} controls",
         thousands(u64::from(caption.cases)),

@@ -38,7 +38,7 @@ pub struct Caption<'a> {
     pub title: &'a str,
     /// Which test: `Allelic test`.
     pub test: &'a str,
-    /// Number of cases.
+    /// Number of cases; 0, like the controls, where it is not known.
     pub cases: u32,
     /// Number of controls.
     pub controls: u32,
