@@ -66,7 +66,7 @@ fn columns<const C: usize>(text: &str, names: [&str; C]) -> Vec<[String; C]> {
     };
     let header = fields(lines.next().unwrap());
     let places = names.map(|n| header.iter().position(|h| h == n).unwrap());
-    lines.map(|line| fields(line)).map(|row| places.map(|p| row[p].clone())).collect()
+    lines.map(fields).map(|row| places.map(|p| row[p].clone())).collect()
 }
 
 fn gunzip(path: &Path) -> String {
