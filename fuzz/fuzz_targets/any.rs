@@ -14,7 +14,9 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     })
 });
 
-fuzz_target!(|data: &[u8]| (TARGET.run)(data));
+fuzz_target!(|data: &[u8]| {
+    (TARGET.run)(data);
+});
 
 // Lengths are repaired after each mutation, or the fuzzer would never get past them.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, _seed: u32| {

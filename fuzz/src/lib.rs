@@ -1,6 +1,6 @@
 //! Fuzz targets for every parser of foreign bytes.
 //!
-//! A [`Target`] is a function of bytes that panics when a parser misbehaves: when it panics itself, when it accepts what
+//! A [`Target`] is a function of bytes that says whether they were accepted, and panics when a parser misbehaves: when it panics itself, when it accepts what
 //! its writer would not have written, or when what it accepted does not come back from its own bytes. [`TARGETS`] is the
 //! one table; everything else goes by it:
 //!

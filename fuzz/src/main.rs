@@ -47,8 +47,8 @@ fn run(name: &str, files: &[&str]) -> Done {
     let target =
         hegwas_fuzz::find(name).ok_or_else(|| format!("no target {name}; see hegwas-fuzz list"))?;
     for file in files {
-        (target.run)(&std::fs::read(file)?);
-        println!("{file}: fine");
+        let accepted = (target.run)(&std::fs::read(file)?);
+        println!("{file}: {}", if accepted { "accepted" } else { "refused" });
     }
     Ok(())
 }

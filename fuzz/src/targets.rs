@@ -2,12 +2,16 @@
 
 mod bulk;
 mod http;
+mod keys;
 mod messages;
 mod panel;
 mod plink;
 mod tables;
 mod vcf;
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -16,9 +20,9 @@ use tempfile::TempDir;
 pub struct Target {
     /// Its name, and that of its folder in the corpus.
     pub name: &'static str,
-    /// Panics when the parser misbehaves on these bytes.
-    pub run: fn(&[u8]),
-    /// Hand-made inputs, good and bad, with their file names.
+    /// Panics when the parser misbehaves on these bytes; says whether they were accepted.
+    pub run: fn(&[u8]) -> bool,
+    /// Hand-made inputs with their file names: `good...` are accepted, `bad...` are refused.
     pub seeds: fn() -> Seeds,
     /// What the format is made of, for the mutator.
     pub words: &'static [&'static [u8]],
@@ -59,13 +63,14 @@ pub const TARGETS: &[Target] = &[
     ),
     target("name", messages::name, messages::name_seeds, messages::NAME_WORDS, keep),
     target("json", messages::json, messages::json_seeds, messages::JSON_WORDS, keep),
+    target("key", keys::key, keys::seeds, keys::WORDS, keys::repair),
     target("http", http::http, http::seeds, http::WORDS, keep),
     target("bulk", bulk::bulk, bulk::seeds, bulk::WORDS, keep),
 ];
 
 const fn target(
     name: &'static str,
-    run: fn(&[u8]),
+    run: fn(&[u8]) -> bool,
     seeds: fn() -> Seeds,
     words: &'static [&'static [u8]],
     repair: fn(&mut [u8]),
@@ -94,10 +99,16 @@ fn with_files<T>(files: &[(&str, &[u8])], work: impl FnOnce(&Path) -> T) -> T {
     }
     FOLDER.with(|folder| {
         for (name, bytes) in files {
-            std::fs::write(folder.path().join(name), bytes).expect("a temporary file");
+            write_private(&folder.path().join(name), bytes).expect("a temporary file");
         }
         work(folder.path())
     })
+}
+
+/// Key files that others may read are refused, so nobody may.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 fn folder() -> TempDir {

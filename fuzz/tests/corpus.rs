@@ -27,6 +27,7 @@ fn every_target_has_its_seeds_in_the_corpus() {
         for (name, bytes) in &seeds {
             let path = corpus(target).join(name);
             let committed = std::fs::read(&path).unwrap_or_default();
+            assert_eq!((target.run)(bytes), name.starts_with("good"), "{}", path.display());
             assert!(
                 committed == *bytes,
                 "{}: run `cargo run -p hegwas-fuzz -- seeds`",
@@ -102,7 +103,10 @@ fn random_mutations_find_nothing() {
 fn a_planted_fault_is_found() {
     let planted = Target {
         name: "planted",
-        run: |data| assert!(!(data.starts_with(b"rs9") && data.len() > 40), "planted"),
+        run: |data| {
+            assert!(!(data.starts_with(b"rs9") && data.len() > 40), "planted");
+            true
+        },
         seeds: Vec::new,
         words: &[b"A"],
         repair: |_| (),
@@ -134,8 +138,8 @@ fn search(target: &Target, corpus: &[Vec<u8>], seed: u64, time: Duration) -> Opt
 fn attempt(target: &Target, input: &[u8]) -> Result<(), String> {
     let start = Instant::now();
     match catch_unwind(AssertUnwindSafe(|| (target.run)(input))) {
-        Ok(()) if start.elapsed() < LONGEST_INPUT => Ok(()),
-        Ok(()) => Err(format!("took {:?}", start.elapsed())),
+        Ok(_) if start.elapsed() < LONGEST_INPUT => Ok(()),
+        Ok(_) => Err(format!("took {:?}", start.elapsed())),
         Err(payload) => Err(match payload.downcast_ref::<String>() {
             Some(message) => message.clone(),
             None => payload.downcast_ref::<&str>().map_or("panic", |message| message).to_owned(),

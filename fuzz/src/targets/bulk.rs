@@ -23,7 +23,8 @@ const LONGEST_BODY: u64 = 3 << 20;
 
 /// A header and a pattern that is repeated to the length that the header announces, so that a small input makes a large
 /// object. What is accepted is what would be written.
-pub(super) fn bulk(data: &[u8]) {
+pub(super) fn bulk(data: &[u8]) -> bool {
+    let mut accepted = false;
     let object = expanded(data);
     let header = Header::parse(&object);
     for params in Params::ALL {
@@ -34,21 +35,26 @@ pub(super) fn bulk(data: &[u8]) {
         let [plane, group, ..] = counts;
         let unit = SwitchedUnit::from_bytes(&object, params, context, plane as u8, group);
         if let Ok(unit) = &unit {
+            accepted = true;
             assert_eq!(unit.to_bytes(context, plane as u8, group), object);
             assert_eq!(unit.ciphertexts().len(), unit.bodies() * unit.channels());
         }
         let study = Digest::of(b"study");
         if let Ok(share) = PublicShare::from_bytes(&object, params, study) {
+            accepted = true;
             assert_eq!(share.to_bytes(), object);
         }
         if let Ok(key) = SwitchingKey::from_bytes(&object, params, study) {
+            accepted = true;
             assert_eq!(key.to_bytes(study), object);
         }
     }
     let unit = reference_unit();
     if let Ok(share) = DecryptionShare::from_bytes(&object, &unit, SHARED) {
+        accepted = true;
         assert_eq!(share.to_bytes(SHARED), object);
     }
+    accepted
 }
 
 const SHARED: [u8; 16] = [6; 16];

@@ -35,7 +35,7 @@ const BIM: &[u8] = b"1\trs1\t0\t100\tA\tG\n1\trs2\t0\t200\tC\tT\n22\trs3\t0\t300
 
 /// A BED file for 5 people and 3 variants: accepted exactly when magic and length are right, and then the codes that come
 /// out are the ones that went in.
-pub(super) fn bed(data: &[u8]) {
+pub(super) fn bed(data: &[u8]) -> bool {
     let opened = open(data, BIM, FAM, &BedOptions::default());
     let stride = code_bytes(PEOPLE);
     let sound = data.len() == 3 + stride * VARIANTS as usize && data.starts_with(&[0x6c, 0x1b, 1]);
@@ -50,16 +50,19 @@ pub(super) fn bed(data: &[u8]) {
             assert_eq!(people(out), people(stored));
         }
     }
+    sound
 }
 
 /// A BIM file; the BED file beside it has as many rows as this one has lines that are not blank.
-pub(super) fn bim(data: &[u8]) {
+pub(super) fn bim(data: &[u8]) -> bool {
+    let mut accepted = false;
     let rows = lines(data);
     let bed = [&[0x6c, 0x1b, 1][..], &vec![0; rows * code_bytes(PEOPLE)]].concat();
     for ref_allele in [RefAllele::Last, RefAllele::First] {
         for strict in [false, true] {
             let options = BedOptions { ref_allele, strict, build: None };
             if let Some(file) = open(&bed, data, FAM, &options) {
+                accepted = true;
                 let panel = file.genotypes.panel();
                 assert_eq!(panel.len() as usize + file.exclusions.len(), rows);
                 // Whatever was accepted can be written as a panel and read again.
@@ -73,17 +76,20 @@ pub(super) fn bim(data: &[u8]) {
             }
         }
     }
+    accepted
 }
 
 /// A FAM file; the BED file beside it has rows for as many people as this one has lines that are not blank.
-pub(super) fn fam(data: &[u8]) {
+pub(super) fn fam(data: &[u8]) -> bool {
     let people = lines(data);
     let stride = people.div_ceil(4);
     let bed = [&[0x6c, 0x1b, 1][..], &vec![0xff; stride * VARIANTS as usize]].concat();
-    if let Some(file) = open(&bed, BIM, data, &BedOptions::default()) {
+    let opened = open(&bed, BIM, data, &BedOptions::default());
+    if let Some(file) = &opened {
         assert_eq!(file.genotypes.samples().len(), people);
         assert!(file.phenotypes.is_some());
     }
+    opened.is_some()
 }
 
 /// Lines with something on them.
@@ -129,7 +135,8 @@ pub(super) fn bim_seeds() -> Seeds {
         ("good-edge", fixture("edge.bim")),
         ("good-spaces", b" 1  rs1 0 5 A C\r\n\r\n1 rs2 0.5 6 G T\r\n".to_vec()),
         ("bad-columns", b"1\trs1\t0\t5\tA\n".to_vec()),
-        ("bad-position", b"1\trs1\t0\t-5\tA\tC\n".to_vec()),
+        ("good-negative-position", b"1\trs1\t0\t-5\tA\tC\n1\trs2\t0\t5\tA\tC\n".to_vec()),
+        ("bad-position", b"1\trs1\t0\tfive\tA\tC\n".to_vec()),
         ("bad-huge-position", b"1\trs1\t0\t99999999999\tA\tC\n".to_vec()),
         ("bad-not-text", b"1\trs\xff\t0\t5\tA\tC\n".to_vec()),
         ("bad-blank", b"\n\n".to_vec()),
