@@ -1,12 +1,19 @@
 //! What is computed: genotype and phenotype readers, panels, packing, statistics, reports and wire messages.
 //!
 //! Knows neither HTTP nor a database, and no secret key.
+//!
+//! Feature `files` (default): readers, packing, filters and reports. The server does without.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "files")]
 pub mod io;
+mod lines;
+#[cfg(feature = "files")]
 pub mod packing;
 pub mod panel;
+#[cfg(feature = "files")]
 pub mod qc;
+#[cfg(feature = "files")]
 pub mod report;
 pub mod stats;
 pub mod wire;

@@ -6,7 +6,7 @@
 use std::io::BufRead;
 
 use super::exclusions::{RawSite, SiteError, SiteSorter};
-use super::lines::{LineError, Lines};
+use crate::lines::{LineError, Lines};
 use crate::panel::MAX_TEXT_LEN;
 
 /// Which allele column of a .bim file is REF.

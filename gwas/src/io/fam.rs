@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use super::lines::{LineError, Lines};
+use crate::lines::{LineError, Lines};
 use super::source::{MAX_PEOPLE, Sample, Sex};
 
 /// The longest accepted id, in bytes.

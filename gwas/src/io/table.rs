@@ -17,7 +17,7 @@ use polars::prelude::{
 
 use super::bed::FamPhenotypes;
 use super::fam::MAX_ID_LEN;
-use super::lines::{LineError, Lines};
+use crate::lines::{LineError, Lines};
 use super::people::PersonId;
 use super::source::{MAX_PEOPLE, Sample};
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use super::bed::GenotypeFile;
 use super::exclusions::{RawSite, Reason, SiteError, SiteSorter, empty_panel};
-use super::lines::LineError;
+use crate::lines::LineError;
 use super::source::{MAX_PEOPLE, Sample, Sex, code_bytes};
 use super::store::PackedGenotypes;
 use crate::panel::{PanelError, ReferenceStatus};

@@ -21,8 +21,8 @@ use super::digest::PanelHasher;
 use super::{
     MAX_TEXT_LEN, MAX_VARIANTS, Panel, PanelError, ReferenceStatus, Variant, check_variant,
 };
-use crate::io::LineError;
-use crate::io::lines::Lines;
+use crate::lines::LineError;
+use crate::lines::Lines;
 
 const VERSION: &str = "##hegwas-panel=1";
 const COLUMNS: &str = "#CHROM\tPOS\tID\tREF\tALT";

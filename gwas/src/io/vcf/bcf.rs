@@ -9,7 +9,7 @@ use std::io::Read;
 use super::text::{read_header, row_error};
 use super::{Bytes, Place, Rows, VcfErrorKind, VcfOptions, Wanted, gt};
 use crate::io::exclusions::RawSite;
-use crate::io::lines::Lines;
+use crate::lines::Lines;
 
 const MAX_HEADER: u32 = 64 << 20;
 /// The longest of each half of a record.

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use super::gt::{self, RowError};
 use super::{Bytes, Place, Rows, VcfErrorKind, VcfOptions, Wanted};
 use crate::io::exclusions::RawSite;
-use crate::io::lines::Lines;
+use crate::lines::Lines;
 
 /// The longest line: 500,000 samples with 500 bytes each.
 const MAX_LINE: usize = 256 << 20;

@@ -87,6 +87,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line as text.
+    #[cfg_attr(not(feature = "files"), allow(dead_code))]
     pub(crate) fn next_str(&mut self) -> Result<Option<&str>, LineError> {
         let line = self.line + 1;
         match self.next_bytes()? {
