@@ -102,21 +102,36 @@ pub(super) fn pack_text(
     out.fill(0);
     let quick = field == 0 && highest == 1;
     let mut rest = Some(columns);
-    for person in 0..people {
+    let mut person = 0;
+    while person < people {
         let columns = rest.ok_or(RowError::Count)?;
+        // Rows of GT alone: four people in sixteen bytes make one byte of codes.
+        if quick
+            && person % 4 == 0
+            && let Some((&words, after)) = columns.split_first_chunk::<16>()
+            && people - person >= 4
+            && let Some(byte) = quick_calls(words)
+        {
+            if let Some(out) = out.get_mut(person / 4) {
+                *out = byte;
+            }
+            (rest, person) = (Some(after), person + 4);
+            continue;
+        }
         if quick
             && let Some((&word, after)) = columns.split_first_chunk::<4>()
             && let Some(code) = quick_call(word)
         {
             put(out, person, code);
             rest = if word[3] == b'\t' { Some(after) } else { next_column(after) };
-            continue;
+        } else {
+            let end = memchr::memchr(b'\t', columns).unwrap_or(columns.len());
+            let column = columns.get(..end).unwrap_or_default();
+            let code = text_call(column, field, highest).map_err(|e| RowError::Call(person, e))?;
+            put(out, person, code);
+            rest = columns.get(end + 1..);
         }
-        let end = memchr::memchr(b'\t', columns).unwrap_or(columns.len());
-        let column = columns.get(..end).unwrap_or_default();
-        let code = text_call(column, field, highest).map_err(|e| RowError::Call(person, e))?;
-        put(out, person, code);
-        rest = columns.get(end + 1..);
+        person += 1;
     }
     if rest.is_none() { Ok(()) } else { Err(RowError::Count) }
 }
@@ -135,6 +150,25 @@ fn quick_call(bytes: [u8; 4]) -> Option<u8> {
         && (bytes[1] == b'|' || bytes[1] == b'/')
         && (bytes[3] == b'\t' || bytes[3] == b':');
     fine.then(|| pair_code(a, b))
+}
+
+/// Four calls of known alleles 0 and 1, each followed by a tab, to a byte of codes.
+#[inline(always)]
+fn quick_calls(bytes: [u8; 16]) -> Option<u8> {
+    const LANES: u128 = 0x0000_0001_0000_0001_0000_0001_0000_0001;
+    let words = u128::from_le_bytes(bytes);
+    // Phase is the same for everyone nearly always; rows that mix it take the other path.
+    let separators = words & (LANES * 0xff00);
+    let separators = separators == LANES * 0x7c00 || separators == LANES * 0x2f00;
+    let others = LANES * 0xfffe_00fe;
+    let fine = separators && words & others == LANES * 0x0930_0030;
+    if !fine {
+        return None;
+    }
+    let (a, b) = (words & LANES, words >> 16 & LANES);
+    // Codes in the low bits of each lane: 3, 2, 0 for none, one, two ALT alleles.
+    let codes = ((a & b) ^ LANES) << 1 | ((a | b) ^ LANES);
+    Some((codes | codes >> 30 | codes >> 60 | codes >> 90) as u8)
 }
 
 /// The code of one sample's column.
@@ -198,18 +232,31 @@ pub(super) fn pack_binary(
         return Err(RowError::Count);
     }
     let quick = width == 1 && ploidy == 2 && highest == 1;
-    for (person, call) in values.chunks_exact(stride).enumerate() {
-        if quick && let &[a, b] = call {
-            let code = CODE[usize::from(CLASS[usize::from(a)] + CLASS[usize::from(b)])];
-            if code != 255 {
-                put(out, person, code);
-                continue;
-            }
+    for ((byte, calls), people) in out.iter_mut().zip(values.chunks(4 * stride)).zip(0..) {
+        if quick && let Some(codes) = quick_pairs(calls) {
+            *byte = codes;
+            continue;
         }
-        let code = binary_call(call, width, highest).map_err(|e| RowError::Call(person, e))?;
-        put(out, person, code);
+        for (shift, call) in calls.chunks_exact(stride).enumerate() {
+            let wrong = |e| RowError::Call(4 * people + shift, e);
+            *byte |= binary_call(call, width, highest).map_err(wrong)? << (2 * shift);
+        }
     }
     Ok(())
+}
+
+/// The codes of up to four diploid calls of one-byte values; nothing if one needs a closer look.
+#[inline(always)]
+fn quick_pairs(calls: &[u8]) -> Option<u8> {
+    let code = |a: u8, b: u8| CODE[usize::from(CLASS[usize::from(a)] + CLASS[usize::from(b)])];
+    match *calls {
+        [a, b, c, d, e, f, g, h] => {
+            let codes = [code(a, b), code(c, d), code(e, f), code(g, h)];
+            let [first, second, third, fourth] = codes;
+            (!codes.contains(&255)).then_some(first | second << 2 | third << 4 | fourth << 6)
+        }
+        _ => None,
+    }
 }
 
 fn binary_call(values: &[u8], width: usize, highest: u32) -> Result<u8, CallError> {
@@ -354,10 +401,26 @@ mod tests {
                     prop_assert_eq!(text_call(&word[..end], 0, 1), Ok(code));
                 }
             }
-            let pair = [a[0], a[1]];
-            let quick = CODE[usize::from(CLASS[usize::from(pair[0])] + CLASS[usize::from(pair[1])])];
-            if quick != 255 {
-                prop_assert_eq!(binary_call(&pair, 1, 1), Ok(quick));
+        }
+
+        #[test]
+        fn four_at_once_are_four_single_ones(
+            calls in prop::array::uniform4("[01][|/][01][\t\t\t:]"), phased in any::<bool>(), even in any::<bool>(),
+            pairs in prop::array::uniform8(prop_oneof![4 => 0u8..6, 1 => any::<u8>()]),
+        ) {
+            let mut text = calls.concat();
+            if even {
+                text = text.replace(['|', '/'], if phased { "|" } else { "/" });
+            }
+            let single: Option<Vec<u8>> = text.as_bytes().chunks(4).map(|c| quick_call(c.try_into().unwrap()).filter(|_| c[3] == b'\t')).collect();
+            let together = |codes: &[u8]| codes.iter().rev().fold(0, |byte, code| byte << 2 | code);
+            match quick_calls(text.as_bytes().try_into().unwrap()) {
+                Some(byte) => prop_assert_eq!(Some(byte), single.map(|s| together(&s))),
+                None => prop_assert!(!even || single.is_none()),
+            }
+            let single: Result<Vec<u8>, _> = pairs.chunks(2).map(|c| binary_call(c, 1, 1)).collect();
+            if let Some(byte) = quick_pairs(&pairs) {
+                prop_assert_eq!(Ok(byte), single.map(|s| together(&s)));
             }
         }
 
