@@ -6,6 +6,7 @@ mod keys;
 mod messages;
 mod panel;
 mod plink;
+mod report;
 mod tables;
 mod vcf;
 
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     target("vcf", vcf::vcf, vcf::seeds, vcf::WORDS, keep),
     target("bgzf", vcf::bgzf, vcf::bgzf_seeds, vcf::WORDS, keep),
     target("bcf", vcf::bcf, vcf::bcf_seeds, vcf::BCF_WORDS, vcf::repair_bcf),
+    target("assoc", report::assoc, report::seeds, report::WORDS, keep),
     target("panel", panel::panel, panel::seeds, panel::WORDS, keep),
     target("message", messages::message, messages::seeds, messages::WORDS, messages::repair),
     target(
