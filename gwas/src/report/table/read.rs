@@ -5,7 +5,7 @@ use std::io::BufRead;
 use super::super::summary::{Collector, Row, TestSummary};
 use super::tsv::HEADER;
 use crate::io::LineError;
-use crate::io::lines::Lines;
+use crate::lines::Lines;
 use crate::panel::{MAX_CHROM_LEN, MAX_TEXT_LEN, Panel, PanelError, ReferenceStatus, Variant};
 use crate::stats::{ErrCode, Test, TestResult};
 
