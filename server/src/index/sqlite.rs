@@ -1,5 +1,6 @@
 //! The index as a SQLite file: write-ahead log, foreign keys, one writer.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ impl SqliteIndex {
     /// # Errors
     /// When the file can't be opened, is damaged or was written by a newer version.
     pub async fn open(path: &Path, durable: bool) -> Outcome<Self> {
+        // Made before SQLite does, so that nobody else can read it; the log beside it takes over the mode.
+        let mut file = std::fs::OpenOptions::new();
+        let made = file.create(true).append(true).mode(0o600).open(path);
+        made.map_err(|e| IndexError::Failed(format!("{}: {e}", path.display())))?;
         let synchronous = if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
         let options = SqliteConnectOptions::new()
             .filename(path)
