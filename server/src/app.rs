@@ -6,7 +6,7 @@ use gwas::wire::httpsig::Origin;
 use gwas::wire::{Envelope, Opened};
 use he_core::Digest;
 use he_core::codec::{Kind, Message};
-use tokio::sync::{RwLock, Semaphore, watch};
+use tokio::sync::{Mutex, RwLock, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::error::ApiError;
@@ -44,6 +44,8 @@ pub struct App {
     pub erasing: RwLock<()>,
     /// Limits the memory that bodies take: a permit is a MiB.
     pub bodies: Arc<Semaphore>,
+    /// Held while a manifest is checked: checks load what the manifest names, one at a time keeps memory flat.
+    pub checking: Mutex<()>,
     /// True once the server is shutting down.
     pub stopping: watch::Sender<bool>,
 }
@@ -80,6 +82,7 @@ impl App {
             metrics: Metrics::default(),
             erasing: RwLock::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
+            checking: Mutex::default(),
             stopping: watch::Sender::new(false),
         })
     }

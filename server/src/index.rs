@@ -105,6 +105,8 @@ pub struct ManifestRow {
     pub kind: Kind,
     /// Who owns it.
     pub owner: Did,
+    /// Bytes of the envelope.
+    pub bytes: u64,
 }
 
 /// What an erasure removed from the index; the files are for the caller to delete.

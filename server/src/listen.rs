@@ -17,8 +17,10 @@ use limit::LimitedAcceptor;
 
 pub use tls::load as load_tls;
 
-/// Longest header of a request in bytes.
-const MAX_HEADER: usize = 32 << 10;
+/// Longest head of an HTTP/2 request in bytes.
+const MAX_HEADER: u32 = 32 << 10;
+/// Bytes that are read at once from an HTTP/1.1 connection; a head must fit.
+const BUFFER: usize = 128 << 10;
 /// Most headers of a request.
 const MAX_HEADERS: usize = 64;
 /// Streams of one HTTP/2 connection at once.
@@ -60,10 +62,10 @@ pub fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEADER.max(400 << 10));
+        .max_buf_size(BUFFER);
     http.http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEADER as u32)
+        .max_header_list_size(MAX_HEADER)
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(limits.idle)
         .keep_alive_timeout(limits.idle)

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
 use gwas::wire::status::{JobState, JobStatus};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind};
 
 use super::extract::{Caller, Named, Signed};
-use super::manifests::{self, envelope, octets, owned, readable};
+use super::manifests::{self, envelope, owned, readable};
 use super::{Answer, chunks, schema};
 use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
 use crate::index::{Added, is_final};
 use crate::records::Record;
-use crate::store::{Class, read_all};
+use crate::store::Class;
 
 const LIMIT: u64 = (2 << 20) + HEADER_LEN as u64;
 const WHAT: &str = "job";
@@ -168,9 +169,7 @@ pub(super) async fn result(
     readable(&app, Kind::Job, WHAT, &caller, &name).await?;
     let result = status_of(&app, &name).await?.result;
     let result = result.ok_or(ApiError::Conflict("the job has no result; see its status"))?;
-    let bytes = blocking(move || {
-        let limit = Kind::JobResult.limit() + HEADER_LEN as u64;
-        Ok(read_all(app.store.as_ref(), Class::Chunk, &result, limit)?)
-    });
-    octets(bytes.await?)
+    let object = app.index.readable(&caller, &result).await?;
+    let object = object.ok_or(ApiError::NotFound("result"))?;
+    chunks::send(&app, Class::Chunk, result, object.bytes, &HeaderMap::new())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::http::header;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use gwas::wire::Did;
 use gwas::wire::status::{Erased, JobState};
@@ -12,11 +12,11 @@ use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind};
 
 use super::extract::{Caller, Named};
-use super::{Answer, schema};
+use super::{Answer, chunks, schema};
 use crate::accept::{self, Offered};
 use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
-use crate::index::{Added, NewManifest};
+use crate::index::{Added, ManifestRow, NewManifest};
 use crate::store::{Class, write_all};
 
 /// Largest envelope in bytes: what a dataset's may be.
@@ -32,7 +32,9 @@ pub(super) async fn accept(
 ) -> Result<Added, ApiError> {
     let offered =
         Offered { app: &app, envelope: body.clone(), caller: Some(caller), received: app.now() };
+    let turn = app.checking.lock().await;
     let manifest = accept::check(kind, offered).await?;
+    drop(turn);
     if manifest.id != name {
         return Err(ApiError::Digest { expected: name, found: manifest.id });
     }
@@ -57,20 +59,17 @@ async fn record(app: Arc<App>, manifest: NewManifest, body: Bytes) -> Result<Add
     }
 }
 
-/// Refuses callers that may not read a manifest of that kind; they are told that it is not there.
+/// A manifest of that kind, for callers that may read it; the others are told that it is not there.
 pub(super) async fn readable(
     app: &App,
     kind: Kind,
     what: &'static str,
     caller: &Did,
     id: &Digest,
-) -> Result<(), ApiError> {
+) -> Result<ManifestRow, ApiError> {
     let row = app.index.manifest(id).await?.filter(|row| row.kind == kind);
-    if row.is_some() && app.index.may_read(caller, id).await? {
-        Ok(())
-    } else {
-        Err(ApiError::NotFound(what))
-    }
+    let row = row.ok_or(ApiError::NotFound(what))?;
+    if app.index.may_read(caller, id).await? { Ok(row) } else { Err(ApiError::NotFound(what)) }
 }
 
 /// The stored envelope.
@@ -81,13 +80,8 @@ pub(super) async fn envelope(
     caller: Did,
     id: Digest,
 ) -> Answer {
-    readable(&app, kind, what, &caller, &id).await?;
-    octets(blocking(move || app.read_manifest(&id)).await?)
-}
-
-/// An answer of bytes.
-pub(super) fn octets(bytes: Vec<u8>) -> Answer {
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let row = readable(&app, kind, what, &caller, &id).await?;
+    chunks::send(&app, Class::Manifest, id, row.bytes, &HeaderMap::new())
 }
 
 /// Handlers of one kind of manifest.
@@ -233,10 +227,11 @@ pub(super) async fn owned(
     caller: &Did,
     id: &Digest,
 ) -> Result<(), ApiError> {
-    readable(app, kind, what, caller, id).await?;
-    match app.index.manifest(id).await? {
-        Some(row) if row.owner == *caller => Ok(()),
-        _ => Err(ApiError::Forbidden("only its owner may do this")),
+    let row = readable(app, kind, what, caller, id).await?;
+    if row.owner == *caller {
+        Ok(())
+    } else {
+        Err(ApiError::Forbidden("only its owner may do this"))
     }
 }
 

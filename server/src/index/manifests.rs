@@ -81,13 +81,14 @@ impl SqliteIndex {
     }
 
     pub(super) async fn manifest_(&self, id: &Digest) -> Outcome<Option<ManifestRow>> {
-        let row: Option<(i64, String)> =
-            sqlx::query_as("SELECT kind, owner FROM manifests WHERE id = ?")
+        let row: Option<(i64, String, i64)> =
+            sqlx::query_as("SELECT kind, owner, bytes FROM manifests WHERE id = ?")
                 .bind(&id.0[..])
                 .fetch_optional(&self.reader)
                 .await?;
-        row.map(|(code, owner)| {
-            Ok(ManifestRow { id: *id, kind: kind(code)?, owner: party(&owner)? })
+        row.map(|(code, owner, bytes)| {
+            let bytes = unsigned(bytes);
+            Ok(ManifestRow { id: *id, kind: kind(code)?, owner: party(&owner)?, bytes })
         })
         .transpose()
     }

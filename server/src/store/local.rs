@@ -195,7 +195,11 @@ mod tests {
         assert!(read_all(&store, Class::Chunk, &name, 2).is_err(), "over the limit");
         assert!(store.open(Class::Panel, &name).is_err(), "classes have names of their own");
         let mut names = Vec::new();
-        store.list(Class::Chunk, &mut |n| Ok(names.push(n))).unwrap();
+        let mut each = |name| {
+            names.push(name);
+            Ok(())
+        };
+        store.list(Class::Chunk, &mut each).unwrap();
         assert_eq!(names, [name]);
 
         let text = name.to_string();

@@ -79,10 +79,50 @@ async fn killed_in_the_middle_of_a_job_it_finishes_with_the_same_bytes() {
     }
     let status = world.owner.wait(&process.url, &world.job_id, |s| is_final(s.state)).await;
     assert_eq!((status.state, status.error), (JobState::Computed, None));
+    let memory = peak_memory(process.child.id());
+    assert!(memory < 400 << 20, "{memory} bytes");
     let path = format!("/v1/jobs/{}/result", world.job_id);
     let bytes = world.owner.get(&process.url, &path).await.ok(200).body;
     let result: gwas::wire::JobResult = he_core::codec::decode(&bytes).unwrap();
     assert_eq!(result, expected.0);
+}
+
+/// Most bytes of memory that a process has used.
+fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_flat_with_the_largest_parameters() {
+    // A switching key of 56 MB, two grants of it at once, and a job.
+    let mut wide = (0..=128).map(|smudging_bits| he_core::PlanRequest {
+        smudging_bits,
+        ..he_core::PlanRequest::sole_holder(1000)
+    });
+    let largest = |r: &he_core::PlanRequest| {
+        he_core::Plan::new(*r).is_ok_and(|p| p.params() == he_core::Params::N8192Q200)
+    };
+    let request = wide.find(largest).unwrap();
+    let owner = Party::new();
+    let world = World::with_organiser(owner.clone(), &owner, request, 20_000, 40, 62);
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(serve(folder.path(), &world.owner));
+    world.push(&process.url).await;
+    let later = gwas::wire::GrantTerms { expires: world.grant.expires + 1, ..world.grant };
+    let latest = gwas::wire::GrantTerms { expires: world.grant.expires + 2, ..world.grant };
+    let signers = [&owner];
+    let (job, one, two) = tokio::join!(
+        world.put_job(&process.url),
+        World::put_message(&process.url, &owner, "grants", &later, &signers),
+        World::put_message(&process.url, &owner, "grants", &latest, &signers),
+    );
+    assert_eq!([job.status, one.status, two.status], [201; 3]);
+    let status = owner.wait(&process.url, &world.job_id, |s| is_final(s.state)).await;
+    assert_eq!((status.state, status.error), (JobState::Computed, None));
+    let memory = peak_memory(process.child.id());
+    assert!(memory < 400 << 20, "{memory} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
