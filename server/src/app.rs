@@ -129,7 +129,12 @@ impl App {
     /// Those of the store.
     pub fn read_manifest(&self, id: &Digest) -> Result<Vec<u8>, ApiError> {
         let limit = Kind::Envelope.limit() + he_core::codec::HEADER_LEN as u64;
-        Ok(read_all(self.store.as_ref(), Class::Manifest, id, limit)?)
+        match read_all(self.store.as_ref(), Class::Manifest, id, limit) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(ApiError::Missing { what: "manifest", digest: *id })
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Deletes what the index no longer knows. The caller holds [`Self::erasing`] for writing.

@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::index::{Index, IndexError, SqliteIndex};
 use crate::listen::{Listening, load_tls, serve};
 use crate::lock::{Lock, LockError};
-use crate::store::{LocalFolder, ObjectStore};
+use crate::store::{Class, LocalFolder, ObjectStore};
 use crate::{clock, http, jobs};
 
 /// How long requests that are being answered may take when the server stops.
@@ -51,6 +51,11 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// There are objects, but the index knows nothing.
+    #[error(
+        "the store in {0} holds manifests but its index is empty: it was lost; build it again with `hegwas-server reindex`"
+    )]
+    NoIndex(std::path::PathBuf),
     /// Something else.
     #[error("{0}")]
     Other(String),
@@ -97,6 +102,23 @@ impl Data {
         let index = SqliteIndex::open(&path.join("index.sqlite"), durable).await?;
         Ok(Self { store: Arc::new(store), index, lock })
     }
+
+    /// Whether the index is empty although manifests are stored. Every manifest names an object or another manifest.
+    async fn is_without_index(&self) -> Result<bool, StartError> {
+        if self.index.totals().await? != (0, 0) {
+            return Ok(false);
+        }
+        // One is enough to know: the listing is broken off by an error of no other meaning.
+        let mut any = false;
+        let listed = self.store.list(Class::Manifest, &mut |_| {
+            any = true;
+            Err(std::io::ErrorKind::Interrupted.into())
+        });
+        match listed {
+            Err(error) if !any => Err(StartError::Other(error.to_string())),
+            _ => Ok(any),
+        }
+    }
 }
 
 /// A server that listens.
@@ -133,6 +155,9 @@ impl Server {
         data: Data,
         clock: clock::Clock,
     ) -> Result<Self, StartError> {
+        if data.is_without_index().await? {
+            return Err(StartError::NoIndex(config.data));
+        }
         let tls = match &config.tls {
             None => None,
             Some((chain, key)) => {

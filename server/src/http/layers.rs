@@ -18,7 +18,8 @@ use crate::error::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Limits how many requests are served at once; more are turned away at once. Streams of events do not count once they
+/// Limits how many requests are served at once; more are turned away at once, but never
+/// questions after its health. Streams of events do not count once they
 /// run: they cost nothing.
 pub(super) fn limited(router: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
     let permits = Arc::new(Semaphore::new(app.limits.requests));
@@ -30,6 +31,10 @@ async fn limit(
     request: Request,
     next: Next,
 ) -> Response {
+    // A busy server is alive, and ready for the next one.
+    if matches!(request.uri().path(), "/livez" | "/readyz") {
+        return next.run(request).await;
+    }
     match permits.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => ApiError::Busy.into_response(),

@@ -50,7 +50,7 @@ pub async fn reindex(path: &Path, prune: bool) -> Result<ReindexReport, StartErr
     let data = |source| StartError::Data { path: path.to_owned(), source };
     let store = Arc::new(LocalFolder::open(&path.join("objects"), 0, true).map_err(data)?);
     let fresh = path.join("index.new.sqlite");
-    remove_index(&fresh).map_err(data)?;
+    remove(&fresh, &["", "-wal", "-shm"]).map_err(data)?;
     let index = SqliteIndex::open(&fresh, true).await?;
     let limits = Limits { quota: u64::MAX >> 1, ..Limits::default() };
     let app = App::new(Parts {
@@ -65,14 +65,16 @@ pub async fn reindex(path: &Path, prune: bool) -> Result<ReindexReport, StartErr
     rebuild.run(prune).await?;
     index.close().await;
     let current = path.join("index.sqlite");
-    remove_index(&current).map_err(data)?;
+    // The old log must not be taken for the new file's; the old file itself is replaced in one step.
+    remove(&current, &["-wal", "-shm"]).map_err(data)?;
     std::fs::rename(&fresh, &current).map_err(data)?;
+    std::fs::File::open(path).and_then(|folder| folder.sync_all()).map_err(data)?;
     Ok(rebuild.report)
 }
 
-/// Removes an index file with what SQLite keeps beside it.
-fn remove_index(path: &Path) -> std::io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
+/// Removes what SQLite keeps at and beside an index file.
+fn remove(path: &Path, suffixes: &[&str]) -> std::io::Result<()> {
+    for suffix in suffixes {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         match std::fs::remove_file(&name) {

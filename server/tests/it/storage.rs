@@ -214,6 +214,8 @@ async fn a_lost_index_is_rebuilt() {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(folder.path().join(format!("index.sqlite{suffix}")));
     }
+    let lost = hegwas_server::Server::start(config(folder.path())).await.err().unwrap().to_string();
+    assert!(lost.contains("hegwas-server reindex"), "{lost}");
     let report = reindex(folder.path(), true).await.unwrap();
     assert_eq!((report.skipped.as_slice(), report.manifests), (&[][..], 6));
     assert_eq!((report.unnamed, report.pruned), (1, true));
