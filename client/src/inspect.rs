@@ -8,6 +8,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use gwas::panel::{Panel, ReferenceStatus};
+use gwas::report::read_table;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -45,6 +46,7 @@ impl Report {
         for (name, value) in &self.facts {
             let value = match value {
                 Value::String(text) => text.clone(),
+                Value::Array(items) if items.is_empty() => "nobody".into(),
                 Value::Array(items) => items
                     .iter()
                     .map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned))
@@ -77,7 +79,7 @@ pub fn report(path: &Path, console: &Console) -> Result<Report> {
         return panel(path);
     }
     if head.starts_with(b"#CHROM\tPOS\tID\tREF\tALT\tA1\t") {
-        return Ok(Report::new(path, "association table"));
+        return table(path);
     }
     if head.starts_with(b"age-encryption.org/") || head.starts_with(b"-----BEGIN AGE") {
         return age(path);
@@ -113,7 +115,7 @@ fn folder(path: &Path, console: &Console) -> Result<Report> {
 fn panel(path: &Path) -> Result<Report> {
     let file = File::open(path).map_err(Error::file("open", path))?;
     let panel = Panel::read_text(BufReader::new(file))
-        .map_err(|e| Error::input(format_args!("{}: {e}", path.display())))?;
+        .map_err(|e| Error::corrupt(format_args!("{}: {e}", path.display())))?;
     let reference = match panel.reference_status() {
         ReferenceStatus::Provisional => "provisional (a convention of the input file)",
         ReferenceStatus::Given => "given",
@@ -123,6 +125,23 @@ fn panel(path: &Path) -> Result<Report> {
         .with("variants", panel.len())
         .with("build", panel.build().unwrap_or("unknown"))
         .with("reference_alleles", reference))
+}
+
+/// A table of results: how much is in it. Its rows are for `hegwas plot` and other programs.
+fn table(path: &Path) -> Result<Report> {
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    let (panel, tests) = read_table(BufReader::new(file))
+        .map_err(|e| Error::corrupt(format_args!("{}: {e}", path.display())))?;
+    let mut report = Report::new(path, "association table").with("variants", panel.len());
+    for test in tests {
+        let lambda = test.lambda.map_or_else(|| "undefined".to_owned(), |l| format!("{l:.4}"));
+        let fact = format!(
+            "{} variants with a result, {} genome-wide significant, lambda {lambda}",
+            test.defined, test.genome_wide
+        );
+        report = report.with(test.test.name(), fact);
+    }
+    Ok(report)
 }
 
 fn age(path: &Path) -> Result<Report> {
@@ -166,35 +185,4 @@ fn run_record(path: &Path) -> Result<Report> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::{Passphrase, Protection};
-
-    #[test]
-    fn files_say_what_they_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let me = Identity::generate(3).unwrap();
-        me.create(
-            &path("sealed"),
-            &Protection::Passphrase(Passphrase::new("some passphrase".into())),
-        )
-        .unwrap();
-        me.create(&path("open"), &Protection::None).unwrap();
-        std::fs::write(path("panel"), "##hegwas-panel=1\n##reference=given\n##variants=1\n#CHROM\tPOS\tID\tREF\tALT\n1\t5\trs1\tA\tG\n").unwrap();
-        std::fs::write(path("other"), "something else").unwrap();
-        let about = |name: &str| report(&path(name), &Console::silent());
-        assert_eq!(about("sealed").unwrap().facts["opens_with"], "a passphrase");
-        let open = about("open").unwrap();
-        assert_eq!(open.facts["did"], me.did().to_string());
-        assert_eq!(open.facts.len(), 1, "nothing secret");
-        let panel = about("panel").unwrap();
-        assert_eq!(
-            (&panel.facts["variants"], &panel.facts["build"]),
-            (&1.into(), &"unknown".into())
-        );
-        assert!(panel.text().contains("\n  reference alleles: given"));
-        assert_eq!(about("other").unwrap_err().exit(), crate::Exit::Input);
-        assert_eq!(about("missing").unwrap_err().exit(), crate::Exit::Input);
-    }
-}
+mod tests;

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use gwas::wire::{Envelope, EnvelopeError, GrantTerms, Job, JobResult, Study};
-use he_core::Digest;
+use he_core::arith::pack::packed_len;
 use he_core::codec::{CodecError, HEADER_LEN, Header, Kind, decode};
+use he_core::layout::TILE_BYTES;
+use he_core::{Digest, Params};
 use serde_json::Value;
 
 use super::manifests::{manifest, plan, signed};
@@ -22,6 +24,7 @@ pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
     let bytes = read_limited(path, header.kind.limit() + HEADER_LEN as u64)?;
     Header::split(&bytes, header.kind).map_err(bad)?;
     let id = Digest::of(&bytes);
+    check_name(path, &id)?;
     match header.kind {
         Kind::Envelope => envelope(path, &bytes)
             .map_err(|e| Error::corrupt(format_args!("{}: {e}", path.display()))),
@@ -33,8 +36,21 @@ pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
                 .with("people", result.people)
                 .with("units", result.units.len()))
         }
-        _ => Ok(bulk(path, &header, &id, bytes.len())),
+        _ => bulk(path, &header, &id).map_err(bad),
     }
+}
+
+/// A chunk in a folder of `hegwas encrypt` or in a server's store has its digest for a name.
+fn check_name(path: &Path, id: &Digest) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()?.parse::<Digest>().ok());
+    if name.is_none_or(|name| name == *id) {
+        return Ok(());
+    }
+    Err(Error::corrupt(format_args!(
+        "{} is damaged: its content has the digest {id}",
+        path.display()
+    ))
+    .with_remedy("encrypt again, or copy the file again from where it was made"))
 }
 
 fn envelope(path: &Path, bytes: &[u8]) -> Result<Report, EnvelopeError> {
@@ -84,8 +100,8 @@ fn envelope(path: &Path, bytes: &[u8]) -> Result<Report, EnvelopeError> {
     })
 }
 
-/// An object of packed words: its header says all that can be known.
-fn bulk(path: &Path, header: &Header, id: &Digest, length: usize) -> Report {
+/// An object of packed words: its header says all that can be known, and must fit the length.
+fn bulk(path: &Path, header: &Header, id: &Digest) -> Result<Report, CodecError> {
     let names: [&str; 4] = match header.kind {
         Kind::GenotypeChunk => ["plane", "group", "row_chunk", "first_tile"],
         Kind::WeightChunk => ["vector", "", "row_chunk", "first_tile"],
@@ -94,17 +110,39 @@ fn bulk(path: &Path, header: &Header, id: &Digest, length: usize) -> Report {
         Kind::SwitchingKey => ["components", "", "", ""],
         _ => [""; 4],
     };
+    let params = header.known_params()?;
+    check_length(header, params)?;
     let kind = header.kind.name();
     let kind = kind.strip_prefix("a ").or_else(|| kind.strip_prefix("an ")).unwrap_or(kind);
-    let mut report = Report::new(path, kind).with("id", id.to_string()).with("bytes", length);
-    if let Ok(params) = header.known_params() {
-        report = report
-            .with("parameters", params.name())
-            .with("security", format!("{} bits classical", params.security_bits()))
-            .with("context", header.context.iter().map(|b| format!("{b:02x}")).collect::<String>());
-    }
+    let mut report = Report::new(path, kind)
+        .with("id", id.to_string())
+        .with("bytes", header.length + HEADER_LEN as u64)
+        .with("parameters", params.name())
+        .with("security", format!("{} bits classical", params.security_bits()))
+        .with("context", header.context.iter().map(|b| format!("{b:02x}")).collect::<String>());
     for (name, count) in names.into_iter().zip(header.counts).filter(|(name, _)| !name.is_empty()) {
         report = report.with(name, count);
     }
-    report
+    Ok(report)
+}
+
+/// Polynomials are whole, and as many as the counts say. Of a chunk only its manifest knows how many rows it has.
+fn check_length(header: &Header, params: Params) -> Result<(), CodecError> {
+    let [first, second, third, fourth] = header.counts.map(u64::from);
+    let polynomials = match header.kind {
+        Kind::ResultUnit => third.saturating_mul(fourth).saturating_mul(2),
+        Kind::DecryptionShare => first.saturating_mul(second),
+        Kind::SwitchingKey => {
+            first.saturating_mul(2 * (params.limbs() * params.gadget_digits()) as u64)
+        }
+        Kind::PublicShare => 1,
+        _ if header.length > 0 && header.length.is_multiple_of(TILE_BYTES as u64) => return Ok(()),
+        _ => return Err(CodecError::Counts("a chunk consists of whole tiles")),
+    };
+    let polynomial = packed_len(params.words()) as u64;
+    if polynomials > 0 && header.length == polynomials.saturating_mul(polynomial) {
+        Ok(())
+    } else {
+        Err(CodecError::Counts("they announce another length"))
+    }
 }

@@ -115,7 +115,9 @@ fn ready(stdout: Option<ChildStdout>) -> Result<ServerUrl, String> {
     }
     let ready: Ready = serde_json::from_str(&line)
         .map_err(|_| "its first line is not the one expected; is it of this version?")?;
-    ready.listening.parse().map_err(|_| "it names no address that it listens on".into())
+    let url: Option<ServerUrl> = ready.listening.parse().ok();
+    url.filter(ServerUrl::is_loopback)
+        .ok_or_else(|| "it names no address of this machine that it listens on".into())
 }
 
 /// Keeps the last lines of standard error, and shows them with `--verbose`.
@@ -182,6 +184,7 @@ mod tests {
             ("echo 'port in use' >&2; exit 3", "port in use"),
             ("echo hello", "is it of this version"),
             (r#"echo '{"listening":"nowhere"}'"#, "no address"),
+            (r#"echo '{"listening":"http://192.0.2.1:80"}'"#, "no address of this machine"),
         ] {
             let error = start(script).map(drop).unwrap_err();
             assert!(

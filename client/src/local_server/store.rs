@@ -4,6 +4,7 @@
 //! a killed process from one in use, and remove it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::LocalServerError;
@@ -12,7 +13,7 @@ use crate::cleanup::Guard;
 const PREFIX: &str = "hegwas-store-";
 const LOCK: &str = "lock";
 
-/// A temporary folder, removed when dropped.
+/// A temporary folder that only this user can look into, removed when dropped.
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
@@ -26,7 +27,10 @@ impl Store {
         sweep(parent);
         let make = || {
             // Under another name until it is locked: no other start sees it unlocked.
-            let folder = tempfile::Builder::new().prefix(".hegwas-new-").tempdir_in(parent)?;
+            let folder = tempfile::Builder::new()
+                .prefix(".hegwas-new-")
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(parent)?;
             let lock = File::create(folder.path().join(LOCK))?;
             lock.lock()?;
             let unique = folder
@@ -82,6 +86,7 @@ mod tests {
             used.folder.exists() && other.folder.exists() && foreign.exists() && !left.exists()
         );
         let folder = used.folder.clone();
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         drop(used);
         assert!(!folder.exists());
     }
