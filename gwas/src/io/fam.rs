@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use crate::lines::{LineError, Lines};
 use super::source::{MAX_PEOPLE, Sample, Sex};
+use crate::lines::{LineError, Lines};
 
 /// The longest accepted id, in bytes.
 pub const MAX_ID_LEN: usize = 1_000;

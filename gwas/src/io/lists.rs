@@ -6,9 +6,9 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::fam::MAX_ID_LEN;
-use crate::lines::{LineError, Lines};
 use super::people::{MatchError, PersonId, match_people};
 use super::source::{MAX_PEOPLE, Sample};
+use crate::lines::{LineError, Lines};
 use crate::panel::{Contig, MAX_TEXT_LEN, MAX_VARIANTS, Panel};
 
 const MAX_LINE: usize = 1 << 20;

@@ -19,12 +19,12 @@ mod table;
 pub(crate) mod testing;
 mod vcf;
 
+pub use crate::lines::LineError;
 pub use bed::{BedError, BedOptions, FamPhenotypes, GenotypeFile, open_bfile};
 pub use bim::{BimError, RefAllele};
 pub use cohort::{Cohort, SelectionError};
 pub use exclusions::{Exclusions, Reason, SiteError, StrictError};
 pub use fam::{FamError, MAX_ID_LEN};
-pub use crate::lines::LineError;
 pub use lists::{Chosen, ListError, ListErrorKind, read_extract, read_extract_ranges, read_keep};
 pub use people::MatchError;
 pub use pheno::{CaseControl, PhenoError, PhenoErrorKind};

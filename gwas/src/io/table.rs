@@ -17,9 +17,9 @@ use polars::prelude::{
 
 use super::bed::FamPhenotypes;
 use super::fam::MAX_ID_LEN;
-use crate::lines::{LineError, Lines};
 use super::people::PersonId;
 use super::source::{MAX_PEOPLE, Sample};
+use crate::lines::{LineError, Lines};
 
 /// The largest table, in bytes.
 pub const MAX_TABLE: u64 = 1 << 30;

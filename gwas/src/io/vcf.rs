@@ -26,9 +26,9 @@ use std::sync::Arc;
 
 use super::bed::GenotypeFile;
 use super::exclusions::{RawSite, Reason, SiteError, SiteSorter, empty_panel};
-use crate::lines::LineError;
 use super::source::{MAX_PEOPLE, Sample, Sex, code_bytes};
 use super::store::PackedGenotypes;
+use crate::lines::LineError;
 use crate::panel::{PanelError, ReferenceStatus};
 use gt::CallError;
 use input::Format;
