@@ -21,7 +21,7 @@ struct Process {
 impl Process {
     /// Starts `command` and waits for its ready line.
     fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -29,6 +29,12 @@ impl Process {
             serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert_eq!(ready["pid"], child.id());
         Self { child, url: ready["listening"].as_str().unwrap().to_owned() }
+    }
+
+    /// The same with a pipe as its standard input, and its log kept.
+    fn start_listened(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        Self::start(command)
     }
 
     fn signal(&self, name: &str) {
@@ -48,6 +54,7 @@ fn serve(data: &Path, party: &Party) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "2"]);
     command.arg("--data").arg(data).args(["--allow", &party.did.to_string()]);
+    command.stderr(Stdio::null());
     command
 }
 
@@ -142,16 +149,33 @@ async fn a_limit_on_file_sizes_is_a_full_disk() {
     world.put_panel(&process.url, &world.owner).await.ok(201);
 }
 
-#[test]
-fn it_stops_with_its_parent() {
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_with_its_parent_and_logs_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = serve(folder.path(), &Party::new());
-    command
-        .args(["--exit-with-parent", "--ephemeral", "--log-format", "json"])
-        .stdin(Stdio::piped());
-    let mut process = Process::start(command);
+    let party = Party::new();
+    let mut command = serve(folder.path(), &party);
+    command.args(["--exit-with-parent", "--ephemeral", "--log-format", "json"]);
+    let mut process = Process::start_listened(command);
+    let draft = party.draft(&process.url, "GET", "/v1/datasets?token=hush", "");
+    let (nonce, signature) = (draft.header("signature-input"), draft.header("signature"));
+    draft.send().await.ok(200);
+    party.post(&process.url, "/v1/chunks/missing", "{\"quiet\": 1}").await.refused(400, "json");
     drop(process.child.stdin.take());
     assert!(process.child.wait().unwrap().success());
+    let mut log = String::new();
+    process.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered = |line: &&serde_json::Value| line["fields"]["message"] == "answered";
+    let answers: Vec<_> = lines.iter().filter(answered).collect();
+    assert_eq!(answers.len(), 2, "{log}");
+    assert_eq!(answers[0]["span"]["route"], "/v1/datasets");
+    assert_eq!(answers[0]["span"]["party"], party.did.to_string());
+    assert_eq!(answers[1]["fields"]["status"], 400);
+    let nonce = nonce.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    for secret in ["hush", "quiet", nonce, &signature] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
 }
 
 #[test]
