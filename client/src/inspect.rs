@@ -24,7 +24,7 @@ pub struct Report {
     pub file: String,
     /// What it is: `dataset manifest`.
     pub kind: String,
-    /// What is known about it, in order.
+    /// What is known about it, by name.
     #[serde(flatten)]
     pub facts: Map<String, Value>,
 }
