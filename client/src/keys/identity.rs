@@ -111,9 +111,10 @@ impl Identity {
 
     fn message(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let mut signing = self.signing.to_bytes();
-        let master = *self.master.expose_bytes();
+        let mut master = *self.master.expose_bytes();
         let record = KeyRecord { did: self.did, created: self.created, signing, master };
         signing.zeroize();
+        master.zeroize();
         Ok(Zeroizing::new(encode(&record)?))
     }
 
