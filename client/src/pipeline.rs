@@ -1,29 +1,29 @@
 //! The encrypted computation, step by step and as a whole.
+//!
+//! [`mod@encrypt`], [`mod@study`] and [`open`] do the work on one side of the network; [`remote`] speaks to the server; the other
+//! modules are the bodies of commands.
 
-use crate::cli::{assoc, demo, encrypt, grant, panel, result, run as run_cli, share, study};
-use crate::console::Console;
-use crate::{Error, Result};
+mod assoc;
+mod demo;
+mod encrypt;
+mod folder;
+mod job;
+mod make;
+mod open;
+mod prepare;
+mod publish;
+mod remote;
+mod result;
+mod study;
 
-macro_rules! to_come {
-    ($($name:ident($args:ty);)*) => {$(
-        /// Not in this build yet.
-        ///
-        /// # Errors
-        /// Always.
-        pub fn $name(_: &$args, _: &Console) -> Result<()> {
-            Err(Error::Internal(concat!("`", stringify!($name), "` is not in this build").into()))
-        }
-    )*};
-}
+pub use assoc::assoc;
+pub use demo::demo;
+pub use job::run;
+pub use make::{encrypt, grant, panel, study};
+pub use result::{result, share};
 
-to_come! {
-    assoc(assoc::AssocArgs);
-    demo(demo::DemoArgs);
-    panel(panel::PanelArgs);
-    encrypt(encrypt::EncryptArgs);
-    study(study::StudyArgs);
-    grant(grant::GrantArgs);
-    run(run_cli::RunArgs);
-    share(share::ShareArgs);
-    result(result::ResultArgs);
+/// Sets the number of threads of everything parallel. The first call counts.
+fn use_threads(threads: usize) {
+    // An error says that a pool exists already: then that one serves.
+    drop(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global());
 }

@@ -1,0 +1,314 @@
+//! `hegwas assoc`: the whole job.
+
+use std::sync::Arc;
+
+use gwas::io::Cohort;
+use gwas::packing::{plain_sums, planes_for};
+use gwas::stats::counts::VariantSums;
+use gwas::wire::PlaneKind;
+use he_core::arith::Ring;
+use he_core::{Digest, Plan, PlanRequest};
+use he_core_secret::HolderKey;
+
+use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
+use super::open::{Opener, open as open_result, set_plane};
+use super::prepare::{Files, Prepared, open, prepare};
+use super::publish::{self, Findings, tests};
+use super::remote;
+use super::study::{StudyText, job, sign};
+use crate::cli::assoc::AssocArgs;
+use crate::console::{Console, Unit};
+use crate::keys::Identity;
+use crate::local_server::LocalServer;
+use crate::net::{Client, Collection, Options, now};
+use crate::record::{RunRecord, ServerRecord, Stages};
+use crate::sink::{ChunkSink, UploadSink};
+use crate::{Error, Result};
+
+/// Ring degree of the packing that `--plaintext` uses: any gives the same sums.
+const PLAINTEXT_DEGREE: usize = 2048;
+
+/// What either way of computing gives.
+pub(super) struct Outcome {
+    /// Sums of every variant.
+    pub sums: Vec<VariantSums>,
+    /// People.
+    pub people: u32,
+    /// Cases, decrypted or counted.
+    pub cases: u32,
+}
+
+/// Runs the whole job.
+///
+/// # Errors
+/// Whatever stops it; no output is written then.
+pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
+    args.phenotype.refuse_covariates()?;
+    publish::check_prefix(&args.output.out)?;
+    let threads = args.threads.count();
+    super::use_threads(threads);
+    let stages = Stages::new(console);
+    let mut record = RunRecord::new("assoc");
+    record.threads = threads;
+
+    let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
+    let file = stages.time("read", || open(&files, &args.reading, threads, console))?;
+    let Prepared { cohort, exclusions, phenotype, any_missing } =
+        stages.time("filter", || prepare(file, &args.filters, Some(&args.phenotype), console))?;
+    let phenotype = phenotype.ok_or_else(|| Error::Internal("no phenotype".into()))?;
+    let (cohort, cases) = participants(&cohort, &phenotype.status)?;
+    console.note(format_args!(
+        "{}: {} people ({} without a phenotype left out), {} variants",
+        phenotype.name,
+        cohort.people(),
+        phenotype.missing(),
+        cohort.variant_count()
+    ));
+    let tests = tests(&args.tests.tests());
+    let planes = planes_for(tests.iter().any(|t| t.needs_genotypes()), any_missing);
+    record.argument("phenotype", phenotype.name.clone());
+    record.argument("tests", tests.iter().map(|t| t.name()).collect::<Vec<_>>().join(","));
+    record.argument("plaintext", args.plaintext);
+
+    let job = Input { name: &phenotype.name, cohort: &cohort, cases: &cases, planes: &planes };
+    let outcome = if args.plaintext {
+        stages.time("compute", || in_the_clear(&job))?
+    } else {
+        encrypted(args, &job, threads, &stages, &mut record, console)?
+    };
+
+    let findings = Findings {
+        panel: cohort.panel(),
+        phenotype: &phenotype.name,
+        people: outcome.people,
+        cases: outcome.cases,
+        sums: &outcome.sums,
+    };
+    let mut outputs =
+        stages.time("report", || publish::write(&findings, &tests, &args.output, console))?;
+    outputs.push(publish::write_exclusions(&args.output.out, &exclusions)?);
+    record.count("people", outcome.people);
+    record.count("variants", cohort.variant_count());
+    record.count("planes", planes.len());
+    record.count("excluded", exclusions.len());
+    record.outputs = outputs.iter().map(|p| p.display().to_string()).collect();
+    record.stages = stages.list();
+    record.seconds = stages.elapsed();
+    record.peak_memory = crate::record::peak_memory(std::process::id());
+    outputs.push(publish::write_record(&args.output.out, &record)?);
+    say_costs(&record, console);
+    console.print_either(&record, |_| {
+        outputs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// What is computed on.
+pub(super) struct Input<'a> {
+    /// Name of the phenotype.
+    pub name: &'a str,
+    /// People with a phenotype, and the variants.
+    pub cohort: &'a Cohort,
+    /// Whether each of them is a case.
+    pub cases: &'a [bool],
+    /// Planes to sum.
+    pub planes: &'a [PlaneKind],
+}
+
+/// The people who have a phenotype, and who of them is a case.
+fn participants(cohort: &Cohort, status: &[Option<bool>]) -> Result<(Cohort, Vec<bool>)> {
+    let rows: Vec<u32> =
+        (0..).zip(status).filter(|(_, s)| s.is_some()).map(|(row, _)| row).collect();
+    let cohort = cohort.with_rows(&rows).map_err(Error::input)?;
+    Ok((cohort, status.iter().copied().flatten().collect()))
+}
+
+/// Sums without encryption, through the same packing.
+pub(super) fn in_the_clear(input: &Input<'_>) -> Result<Outcome> {
+    let weights: Vec<i64> = input.cases.iter().map(|&c| i64::from(c)).collect();
+    let planes = plain_sums(input.cohort, &[&weights], input.planes, PLAINTEXT_DEGREE)
+        .map_err(Error::input)?;
+    let mut sums = vec![VariantSums::default(); input.cohort.variant_count() as usize];
+    for plane in &planes {
+        let weighted = plane.weighted.first().map_or(&[][..], Vec::as_slice);
+        for ((sums, &all), &cases) in sums.iter_mut().zip(&plane.plain).zip(weighted) {
+            set_plane(&mut sums.all, plane.plane, all);
+            set_plane(&mut sums.cases, plane.plane, cases);
+        }
+    }
+    let cases = input.cases.iter().filter(|&&c| c).count() as u32;
+    Ok(Outcome { sums, people: input.cohort.people(), cases })
+}
+
+/// Encrypts, uploads, has the server compute, decrypts.
+fn encrypted(
+    args: &AssocArgs,
+    input: &Input<'_>,
+    threads: usize,
+    stages: &Stages,
+    record: &mut RunRecord,
+    console: &Console,
+) -> Result<Outcome> {
+    let identity = match &args.key {
+        Some(path) => Identity::load(path, &args.passphrase.passphrase_file.clone().into())?,
+        None => Identity::ephemeral()?,
+    };
+    let identity = Arc::new(identity);
+    let local = match &args.server {
+        Some(_) => None,
+        None => Some(stages.time("start server", || {
+            LocalServer::start(identity.did(), threads, args.temp_dir.as_deref(), console)
+        })?),
+    };
+    let url = match (&args.server, &local) {
+        (Some(url), _) => url.clone(),
+        (None, Some(local)) => local.url().clone(),
+        (None, None) => return Err(Error::Internal("no server".into())),
+    };
+    let client = Client::new(url.clone(), identity, &Options::from(&args.connection))?;
+    let connections = usize::from(args.connection.connections);
+    let (outcome, ids) = round_trip(&client, connections, input, stages, record, console)?;
+    if args.key.is_none() && local.is_none() {
+        // Nobody will ever have the keys again: leave nothing behind.
+        client.delete(Collection::Grants, &ids.grant)?;
+        client.delete(Collection::Phenotypes, &ids.phenotype)?;
+        client.delete(Collection::Datasets, &ids.dataset)?;
+    }
+    record.bytes_uploaded = client.traffic().sent();
+    record.bytes_downloaded = client.traffic().received();
+    record.server = Some(ServerRecord {
+        url: url.to_string(),
+        pid: local.as_ref().map(LocalServer::pid),
+        peak_memory: local.as_ref().and_then(LocalServer::peak_memory),
+    });
+    Ok(outcome)
+}
+
+/// The names of what a run left on the server.
+struct Ids {
+    dataset: Digest,
+    phenotype: Digest,
+    grant: Digest,
+}
+
+fn round_trip(
+    client: &Client,
+    connections: usize,
+    input: &Input<'_>,
+    stages: &Stages,
+    record: &mut RunRecord,
+    console: &Console,
+) -> Result<(Outcome, Ids)> {
+    let Input { name, cohort, cases, planes } = *input;
+    let identity = Arc::clone(client.identity());
+    let plan = Plan::new(PlanRequest::sole_holder(cohort.people())).map_err(Error::input)?;
+    let ring = Ring::new(plan.params());
+    record.encryption = Some(plan.params().into());
+
+    let dataset = stages.time("encrypt and upload", || {
+        remote::send_panel(client, cohort.panel())?;
+        let values =
+            u64::from(cohort.people()) * u64::from(cohort.variant_count()) * planes.len() as u64;
+        let progress = console.progress("encrypt", values, Unit::Items("genotypes"));
+        let quiet = Console::silent().progress("upload", 0, Unit::Bytes);
+        let sink = UploadSink::start(client, connections, &quiet)?;
+        let input = DatasetInput { name: String::new(), cohort, planes: planes.to_vec(), plan };
+        let dataset = encrypt_dataset(
+            &ring,
+            input,
+            identity.master(),
+            &remote::entropy()?,
+            &sink,
+            &progress,
+        )?;
+        sink.finish()?;
+        progress.finish();
+        Ok::<_, Error>(dataset)
+    })?;
+    let envelope = sign(&dataset, &identity)?;
+    client.put_manifest(Collection::Datasets, &envelope)?;
+    let dataset_id = envelope.id();
+    record.count("chunks", dataset.chunks.len());
+
+    let (phenotype_id, study_id, study, grant_id) = stages.time("phenotype and grant", || {
+        let quiet = Console::silent().progress("upload", 0, Unit::Bytes);
+        let sink = UploadSink::start(client, connections, &quiet)?;
+        let status: Vec<Option<bool>> = cases.iter().copied().map(Some).collect();
+        let phenotype = encrypt_phenotype(
+            &ring,
+            name.to_owned(),
+            (dataset_id, &dataset),
+            &status,
+            identity.master(),
+            &remote::entropy()?,
+            &sink,
+        )?;
+        sink.finish()?;
+        let envelope = sign(&phenotype, &identity)?;
+        client.put_manifest(Collection::Phenotypes, &envelope)?;
+        let text = StudyText {
+            name: name.to_owned(),
+            purpose: "a single run of hegwas assoc".to_owned(),
+            min_people: 1,
+        };
+        let (study_id, study) = remote::create_study(client, &ring, &dataset, text)?;
+        let grant = remote::create_grant(
+            client,
+            &ring,
+            (dataset_id, &dataset),
+            (study_id, &study),
+            86_400,
+        )?;
+        Ok::<_, Error>((envelope.id(), study_id, study, grant))
+    })?;
+
+    let status = stages.time("compute", || {
+        let job = job(study_id, dataset_id, phenotype_id, grant_id, now());
+        let id = remote::submit(client, &job)?;
+        remote::wait(client, &id, console)
+    })?;
+    let outcome = stages.time("decrypt", || {
+        let result = remote::result(client, &status)?;
+        let key = HolderKey::derive(identity.master(), &ring, study_id);
+        let progress =
+            console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
+        let opened = open_result(
+            &ring,
+            &study,
+            &result,
+            &|chunk| remote::fetch(client, chunk),
+            &Opener::Key(&key),
+            &progress,
+        )?;
+        progress.finish();
+        Ok::<_, Error>(Outcome {
+            sums: opened.variants,
+            people: opened.people,
+            cases: opened.cases,
+        })
+    })?;
+    Ok((outcome, Ids { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id }))
+}
+
+/// Where time and bytes went.
+pub(super) fn say_costs(record: &RunRecord, console: &Console) {
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    for stage in &record.stages {
+        console.note(format_args!("{:>9.2} s  {}", stage.seconds, stage.name));
+    }
+    console.note(format_args!("{:>9.2} s  in all", record.seconds));
+    if record.bytes_uploaded > 0 {
+        console.note(format_args!(
+            "{:.1} MiB uploaded, {:.1} MiB downloaded",
+            mebibytes(record.bytes_uploaded),
+            mebibytes(record.bytes_downloaded)
+        ));
+    }
+    let server = record.server.as_ref().and_then(|s| s.peak_memory);
+    if let (Some(ours), Some(server)) = (record.peak_memory, server) {
+        console.note(format_args!(
+            "peak memory: {:.0} MiB here, {:.0} MiB in the server",
+            mebibytes(ours),
+            mebibytes(server)
+        ));
+    }
+}

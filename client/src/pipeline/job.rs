@@ -1,0 +1,57 @@
+//! `hegwas run`.
+
+use gwas::wire::status::JobStatus;
+
+use super::make::client;
+use super::remote;
+use super::study::job;
+use crate::Result;
+use crate::cli::run::{RunArgs, RunCommand};
+use crate::console::Console;
+use crate::net::now;
+
+/// Submits, lists, shows, watches, cancels jobs.
+///
+/// # Errors
+/// When the server refuses, or the job ends without a result.
+pub fn run(args: &RunArgs, console: &Console) -> Result<()> {
+    match &args.command {
+        RunCommand::New(new) => {
+            let client = client(&new.server, &new.key)?;
+            let id = remote::submit(
+                &client,
+                &job(new.study, new.dataset, new.phenotype, new.grant, now()),
+            )?;
+            if new.detach {
+                return console.print_either(&id, ToString::to_string);
+            }
+            let status = remote::wait(&client, &id, console)?;
+            console.print_either(&status, |s| s.job.to_string())
+        }
+        RunCommand::List(list) => {
+            let client = client(&list.server, &list.key)?;
+            let jobs = client.list_jobs()?;
+            console.print_either(&jobs, |jobs| jobs.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
+        RunCommand::Status(args) => {
+            let status = client(&args.server, &args.key)?.job_status(&args.job)?;
+            console.print_either(&status, line)
+        }
+        RunCommand::Watch(args) => {
+            let client = client(&args.server, &args.key)?;
+            let status = remote::wait(&client, &args.job, console)?;
+            console.print_either(&status, line)
+        }
+        RunCommand::Cancel(args) => {
+            let status = client(&args.server, &args.key)?.cancel_job(&args.job)?;
+            console.print_either(&status, line)
+        }
+    }
+}
+
+fn line(status: &JobStatus) -> String {
+    let JobStatus { job, state, done, total, error, .. } = status;
+    let error = error.as_deref().map(|e| format!("\t{e}")).unwrap_or_default();
+    let state = format!("{state:?}").to_lowercase();
+    format!("{job}\t{state}\t{done}/{total}{error}")
+}

@@ -1,0 +1,99 @@
+//! Manifests of studies and grants, made and signed on this side.
+
+use gwas::wire::{ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, Study};
+use he_core::Digest;
+use he_core::arith::Ring;
+use he_core::codec::Message;
+use he_core::public_key::{PublicKey, PublicShare};
+use he_core_secret::{DatasetKey, Entropy, MasterKey, make_switching_key};
+
+use crate::keys::Identity;
+use crate::{Error, Result};
+
+/// Signs a manifest.
+pub(super) fn sign<T: Message>(message: &T, identity: &Identity) -> Result<Envelope> {
+    let mut envelope = Envelope::new(message).map_err(Error::input)?;
+    envelope.sign(identity.did(), |bytes| identity.sign(bytes));
+    Ok(envelope)
+}
+
+/// What a study is called and for.
+pub(super) struct StudyText {
+    /// Free text for people.
+    pub name: String,
+    /// What data owners consent to.
+    pub purpose: String,
+    /// Fewest people in a job.
+    pub min_people: u32,
+}
+
+/// A study on a dataset's panel, planes and parameters whose sole key holder is `identity`.
+pub(super) fn study_for(
+    dataset: &Dataset,
+    text: StudyText,
+    identity: &Identity,
+    nonce: [u8; 16],
+    now: u64,
+) -> Study {
+    Study {
+        name: text.name,
+        purpose: text.purpose,
+        plan: dataset.plan,
+        panel: dataset.panel,
+        variants: dataset.variants,
+        planes: dataset.planes.clone(),
+        coordinator: identity.did(),
+        key_holders: vec![identity.did()],
+        min_people: text.min_people,
+        created: now,
+        nonce,
+    }
+}
+
+/// A dataset's grant to a study: the bytes of its switching key and the terms that name it.
+pub(super) struct Grant {
+    /// Object of kind `SwitchingKey`.
+    pub switching_key: Vec<u8>,
+    /// The terms.
+    pub terms: GrantTerms,
+}
+
+/// Makes a grant from `issued` to `expires` (seconds since 1970).
+pub(super) fn grant(
+    ring: &Ring,
+    master: &MasterKey,
+    dataset: (Digest, &Dataset),
+    study: (Digest, &Study),
+    shares: &[PublicShare],
+    entropy: &Entropy,
+    (issued, expires): (u64, u64),
+) -> Result<Grant> {
+    let ((dataset_id, dataset), (study_id, study)) = (dataset, study);
+    if dataset.plan != study.plan || dataset.panel != study.panel {
+        return Err(Error::input(
+            "the study is for another panel or other parameters than the dataset",
+        )
+        .with_remedy("make the study for this dataset, or encrypt the dataset for the study"));
+    }
+    let holders = study.key_holders.len();
+    let public =
+        PublicKey::combine(ring.params(), study_id, holders, shares).map_err(Error::corrupt)?;
+    let key = DatasetKey::derive(master, ring, dataset.nonce);
+    let switching_key =
+        make_switching_key(ring, &key, &public, entropy).map_err(Error::input)?.to_bytes(study_id);
+    let chunk = ChunkRef { digest: Digest::of(&switching_key), length: switching_key.len() as u64 };
+    let terms =
+        GrantTerms { dataset: dataset_id, study: study_id, switching_key: chunk, issued, expires };
+    Ok(Grant { switching_key, terms })
+}
+
+/// A job over one dataset.
+pub(super) fn job(
+    study: Digest,
+    dataset: Digest,
+    phenotype: Digest,
+    grant: Digest,
+    now: u64,
+) -> Job {
+    Job { study, inputs: vec![JobInput { dataset, phenotype, grant }], created: now }
+}

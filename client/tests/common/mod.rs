@@ -1,0 +1,93 @@
+//! What the end-to-end tests share.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The real data, or `None` with a printed reason.
+pub fn real_data() -> Option<PathBuf> {
+    let found = hegwas_fixtures::real_data();
+    if found.is_none() {
+        eprintln!("skipped: no real data here (set HEGWAS_DATA to the folder that holds it)");
+    }
+    found
+}
+
+/// The command under test, with nothing of the caller's configuration.
+pub fn hegwas() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hegwas"));
+    for name in ["HEGWAS_KEY", "HEGWAS_URL", "HEGWAS_PASSPHRASE_FILE"] {
+        command.env_remove(name);
+    }
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed and returns its standard output.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the command starts");
+    assert!(output.status.success(), "{command:?}\n{}", text(&output));
+    String::from_utf8(output.stdout).expect("standard output is text")
+}
+
+/// Everything a command said.
+pub fn text(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// A table with a header line, as rows of named fields.
+pub struct Table {
+    columns: HashMap<String, usize>,
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Reads a tab- or space-separated file, gzipped if its name says so.
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let mut text = String::new();
+        if path.extension().is_some_and(|e| e == "gz") {
+            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(bytes).unwrap();
+        }
+        let mut lines = text.lines();
+        let header = lines.next().unwrap();
+        let columns = header
+            .split_whitespace()
+            .enumerate()
+            .map(|(i, c)| (c.trim_start_matches('#').to_owned(), i));
+        let columns: HashMap<_, _> = columns.collect();
+        let rows = lines.map(|l| l.split_whitespace().map(str::to_owned).collect()).collect();
+        Self { columns, rows }
+    }
+
+    /// A field by column name.
+    pub fn get<'a>(&self, row: &'a [String], column: &str) -> &'a str {
+        &row[*self.columns.get(column).unwrap_or_else(|| panic!("no column {column}"))]
+    }
+
+    /// A field as a number, `None` where it is not available.
+    pub fn number(&self, row: &[String], column: &str) -> Option<f64> {
+        match self.get(row, column) {
+            "NA" | "#NA" | "nan" | "inf" | "-inf" => None,
+            text => Some(text.parse().unwrap_or_else(|_| panic!("{column} = {text}"))),
+        }
+    }
+}
+
+/// Whether two numbers agree within 1e-9, relative (absolute near zero), and are available or not together.
+pub fn agree(ours: Option<f64>, theirs: Option<f64>) -> bool {
+    match (ours, theirs) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * b.abs().max(1e-3),
+        (None, None) => true,
+        _ => false,
+    }
+}
