@@ -100,11 +100,11 @@ impl Shared {
 impl ChunkSink for UploadSink {
     fn put(&self, digest: Digest, bytes: Vec<u8>) -> Result<()> {
         let stopped = || Error::Internal("the upload has ended".into());
-        if let Some(error) = lock(&self.shared.failed).take() {
+        // One guard for both steps: the lock is not reentrant.
+        if let Some(failed) = lock(&self.shared.failed).as_mut() {
             // Later callers are told that it has ended; the first one why.
-            *lock(&self.shared.failed) =
-                Some(NetError::System("an earlier chunk could not be uploaded".into()));
-            return Err(error.into());
+            let later = NetError::System("an earlier chunk could not be uploaded".into());
+            return Err(std::mem::replace(failed, later).into());
         }
         self.queue.as_ref().ok_or_else(stopped)?.send((digest, bytes)).map_err(|_| stopped())
     }

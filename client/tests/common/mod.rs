@@ -29,6 +29,10 @@ pub fn hegwas() -> Command {
         command.env_remove(name);
     }
     command.stdin(std::process::Stdio::null());
+    // The server that `cargo test --workspace` has built beside it: cargo cannot build another while it runs tests.
+    let server = Path::new(env!("CARGO_BIN_EXE_hegwas")).with_file_name("hegwas-server");
+    assert!(server.exists(), "build the server first: cargo build -p hegwas-server");
+    command.env("HEGWAS_SERVER", server);
     command
 }
 
