@@ -1,6 +1,6 @@
 //! The encrypted computation, step by step and as a whole.
 //!
-//! [`mod@encrypt`], [`mod@study`] and [`open`] do the work on one side of the network; [`remote`] speaks to the server; the other
+//! `encrypt`, `study` and `open` do the work on one side of the network; `remote` speaks to the server; the other
 //! modules are the bodies of commands.
 
 mod assoc;
