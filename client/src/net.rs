@@ -18,6 +18,6 @@ pub(crate) use client::now;
 pub use client::{Client, Options};
 pub use error::NetError;
 pub use retry::Retry;
-pub use routes::{Collection, StudyKey};
+pub use routes::Collection;
 pub use traffic::Traffic;
 pub use url::{ParseUrlError, ServerUrl};

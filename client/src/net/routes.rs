@@ -1,11 +1,10 @@
 //! One method for each route of protocol section 9.
 
-use gwas::wire::status::{ChunkQuery, JobStatus, Listed};
-use gwas::wire::{ChunkRef, Did, Envelope, EnvelopeError, JobResult, Opened};
+use gwas::wire::status::{ChunkQuery, JobStatus, KeyContribution, Listed};
+use gwas::wire::{ChunkRef, Envelope, EnvelopeError, JobResult, Opened};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind, Message, decode};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use ureq::http::Method;
 
 use super::send::{Answer, Call};
@@ -59,15 +58,6 @@ impl Collection {
             Self::Jobs => "job",
         }
     }
-}
-
-/// A key holder's contribution to a study's public key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StudyKey {
-    /// The key holder.
-    pub party: Did,
-    /// The object, of kind `PublicShare`.
-    pub chunk: Digest,
 }
 
 fn call(method: Method, path: String, limit: u64) -> Call<'static> {
@@ -223,7 +213,7 @@ impl Client {
     ///
     /// # Errors
     /// As every request.
-    pub fn study_keys(&self, study: &Digest) -> Result<Vec<StudyKey>, NetError> {
+    pub fn study_keys(&self, study: &Digest) -> Result<Vec<KeyContribution>, NetError> {
         self.json(&call(Method::GET, format!("/v1/studies/{study}/keys"), MAX_LIST))
     }
 

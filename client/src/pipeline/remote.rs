@@ -1,7 +1,7 @@
 //! What the commands do with a server, step by step.
 
 use gwas::panel::Panel;
-use gwas::wire::status::{JobState, JobStatus};
+use gwas::wire::status::{JobState, JobStatus, KeyContribution};
 use gwas::wire::{ChunkRef, Dataset, Envelope, Job, JobResult, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
@@ -60,7 +60,7 @@ fn public_shares(
         ))
         .with_remedy("wait for them, then run this command again"));
     }
-    let read = |key: &crate::net::StudyKey| {
+    let read = |key: &KeyContribution| {
         let bytes =
             client.get_object_bytes(&key.chunk, he_core::codec::Kind::PublicShare.limit() + 64)?;
         PublicShare::from_bytes(&bytes, ring.params(), id).map_err(Error::corrupt)
