@@ -14,9 +14,14 @@
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // the one audited module: see its documentation for the invariants
 mod avx512;
+mod counter;
+mod encode;
 mod portable;
 
-use crate::arith::Modulus;
+pub use counter::CounterCipher;
+pub use encode::centred_binomial;
+
+use crate::arith::{Modulus, pack};
 use crate::layout::{TILE, TILE_BYTES};
 
 /// Vector groups of eight coefficients in a tile.
@@ -25,8 +30,9 @@ const GROUPS: usize = TILE / 8;
 const BODY_WORDS: usize = GROUPS * 4 * 8;
 /// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
 const TERMS_PER_REDUCTION: usize = 4095;
-/// Most rows in one call: masks and weights of that many rows stay in the inner caches.
-pub const ROWS_PER_CALL: usize = 64;
+/// Most rows in one call: what they bring (102 kB packed, 48 kB of masks and weights) and the accumulators (46 kB) stay in the
+/// second-level cache beside the rows that are fetched meanwhile.
+pub const ROWS_PER_CALL: usize = 16;
 
 /// Which implementation runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +73,39 @@ impl Engine {
     }
 }
 
+/// Bit packing ([`crate::arith::pack`]).
+impl Engine {
+    /// Packs words below 2^50: [`pack::pack`].
+    pub fn pack(self, words: &[u64], bytes: &mut [u8]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::pack(words, bytes),
+            _ => pack::pack(words, bytes),
+        }
+    }
+
+    /// Unpacks words: [`pack::unpack`].
+    pub fn unpack(self, bytes: &[u8], words: &mut [u64]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::unpack(bytes, words),
+            _ => pack::unpack(bytes, words),
+        }
+    }
+
+    /// Whether every packed word is below the modulus: [`pack::all_reduced`].
+    pub fn all_reduced(self, bytes: &[u8], modulus: Modulus) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                bytes.len().is_multiple_of(pack::GROUP_BYTES)
+                    && avx512::largest_packed(bytes) < modulus.value()
+            }
+            _ => pack::all_reduced(bytes, modulus),
+        }
+    }
+}
+
 /// The rows of one tile that are added in one call: at most [`ROWS_PER_CALL`].
 pub struct Rows<'a> {
     /// Packed bodies of the whole tile: `[row][body][800 bytes]`.
@@ -77,6 +116,8 @@ pub struct Rows<'a> {
     pub masks: &'a [u64],
     /// For each weight vector `d0` and `d1`, each `[selected][128]`.
     pub weights: &'a [(&'a [u64], &'a [u64])],
+    /// What will be needed next, if it lies in memory: fetched into the cache meanwhile, no part of the sums.
+    pub ahead: &'a [u8],
 }
 
 /// Running sums of one tile of one unit.
@@ -144,39 +185,34 @@ impl TileSums {
         self.terms = 1; // a residue counts as one term
     }
 
-    /// The sums, reduced.
-    pub fn finish(mut self) -> FinishedTile {
+    /// Words that [`TileSums::finish`] gives: 128 for each polynomial of the unit.
+    pub fn finished_words(&self) -> usize {
+        (2 * self.weights + 1) * (self.bodies + 1) * TILE
+    }
+
+    /// Writes the reduced sums to `out` and starts again from nothing, for `modulus`.
+    ///
+    /// Order: for each weight vector and column (the bodies and, last, the mask) `B0_k` and `B1_k`, or `A0` and `A1`; then
+    /// the unweighted sum of each column, `S_k` or `S_A`. 128 words each.
+    pub fn finish(&mut self, modulus: Modulus, out: &mut [u64]) {
+        assert_eq!(out.len(), self.finished_words(), "room for all sums");
         self.reduce();
-        FinishedTile { columns: self.bodies + 1, products: self.products, sums: self.sums }
-    }
-}
-
-/// Reduced sums of one tile. Columns are the bodies and, last, the mask.
-pub struct FinishedTile {
-    columns: usize,
-    products: Vec<u64>,
-    sums: Vec<u64>,
-}
-
-impl FinishedTile {
-    /// Copies the unweighted sum of `column` (`S_k` or `S_A`) to `out`, 128 words.
-    pub fn copy_sum(&self, column: usize, out: &mut [u64]) {
-        for (o, s) in out.iter_mut().zip(self.sums.iter().skip(column * TILE)) {
-            *o = *s;
-        }
-    }
-
-    /// Copies the weighted sums of `column` for weight vector `weight`: `B0_k` or `A0` where `component` is 0, `B1_k` or
-    /// `A1` where it is 1; 128 words.
-    pub fn copy_product(&self, weight: usize, column: usize, component: usize, out: &mut [u64]) {
-        let start = (weight * self.columns + column) * BODY_WORDS;
-        let groups =
-            self.products.iter().as_slice().get(start..start + BODY_WORDS).unwrap_or_default();
-        for (o, group) in out.as_chunks_mut::<8>().0.iter_mut().zip(groups.as_chunks::<32>().0) {
-            for (word, low) in o.iter_mut().zip(group.iter().skip(16 * component)) {
-                *word = *low;
+        let (products, sums) = out.split_at_mut(self.products.len() / BODY_WORDS * 2 * TILE);
+        let accumulators = self.products.as_chunks::<BODY_WORDS>().0;
+        for (pair, body) in products.chunks_exact_mut(2 * TILE).zip(accumulators) {
+            let (zero, one) = pair.split_at_mut(TILE);
+            let words = zero.as_chunks_mut::<8>().0.iter_mut().zip(one.as_chunks_mut::<8>().0);
+            for ((zero, one), group) in words.zip(body.as_chunks::<32>().0) {
+                let ([low0, _, low1, _], _) = group.as_chunks::<8>() else { continue };
+                (*zero, *one) = (*low0, *low1);
             }
         }
+        for (o, s) in sums.iter_mut().zip(&self.sums) {
+            *o = *s;
+        }
+        self.products.fill(0);
+        self.sums.fill(0);
+        (self.terms, self.modulus) = (0, modulus);
     }
 }
 
@@ -214,27 +250,22 @@ mod tests {
         let views: Vec<_> = d.iter().map(|(a, b)| (&a[..], &b[..])).collect();
         let mut sums = TileSums::new(modulus, bodies, weights);
         for _ in 0..repeats {
-            sums.add(engine, &Rows { packed: &packed, selected, masks: &masks, weights: &views });
+            sums.add(
+                engine,
+                &Rows { packed: &packed, selected, masks: &masks, weights: &views, ahead: &packed },
+            );
         }
-        let tile = sums.finish();
-        let mut out = Vec::new();
-        for column in 0..=bodies {
-            let mut buffer = [0; TILE];
-            tile.copy_sum(column, &mut buffer);
-            out.extend(buffer);
-            for w in 0..weights {
-                for component in 0..2 {
-                    tile.copy_product(w, column, component, &mut buffer);
-                    out.extend(buffer);
-                }
-            }
-        }
+        let mut out = vec![0; sums.finished_words()];
+        sums.finish(modulus, &mut out);
+        let mut empty = vec![1; out.len()];
+        sums.finish(modulus, &mut empty);
+        assert!(empty.iter().all(|&word| word == 0), "finishing starts again");
         out
     }
 
     #[test]
     fn engines_agree_bit_for_bit() {
-        let all: Vec<u32> = (0..64).collect();
+        let all: Vec<u32> = (0..ROWS_PER_CALL as u32).collect();
         for (bodies, weights, selected) in [
             (8, 1, &all[..]),
             (8, 3, &[0, 5, 69, 7, 3]),
@@ -249,16 +280,44 @@ mod tests {
 
     #[test]
     fn no_accumulator_overflows() {
-        let all: Vec<u32> = (0..64).collect();
+        let all: Vec<u32> = (0..ROWS_PER_CALL as u32).collect();
         let m = Modulus::new(PRIMES[0]);
         for engine in [Engine::Portable, Engine::detect()] {
-            let repeats = 130; // 8,320 rows of the largest words
+            let repeats = 520; // 8,320 rows of the largest words
             let out = run(engine, 2, 1, &all, repeats, true);
-            let n = (64 * repeats) as u64;
+            let n = (ROWS_PER_CALL * repeats) as u64;
             let (sum, product) = (m.neg(m.reduce(n)), m.reduce(n)); // (p-1) n and (p-1)^2 n
-            for column in out.chunks(3 * TILE) {
-                assert!(column[..TILE].iter().all(|&v| v == sum));
-                assert!(column[TILE..].iter().all(|&v| v == product));
+            let (products, sums) = out.split_at(3 * 2 * TILE);
+            assert!(products.iter().all(|&v| v == product));
+            assert!(sums.iter().all(|&v| v == sum));
+        }
+    }
+
+    #[test]
+    fn engines_pack_alike() {
+        let m = Modulus::new(PRIMES[0]);
+        for count in [0, 8, 64, 136] {
+            let mut words = words(5, count);
+            if let [first, .., last] = &mut words[..] {
+                (*first, *last) = (m.value() - 1, (1 << 50) - 1);
+            }
+            let mut expected = vec![0; pack::packed_len(count)];
+            pack::pack(&words, &mut expected);
+            for engine in [Engine::Portable, Engine::detect()] {
+                let mut bytes = vec![0xaa; expected.len()];
+                engine.pack(&words, &mut bytes);
+                assert_eq!(bytes, expected);
+                let mut back = vec![1; count];
+                engine.unpack(&bytes, &mut back);
+                assert_eq!(back, words);
+                assert_eq!(engine.all_reduced(&bytes, m), count == 0);
+                assert!(!engine.all_reduced(&[bytes, vec![0]].concat(), m));
+                if let [.., last] = &mut back[..] {
+                    *last = m.value() - 1;
+                }
+                let mut bytes = vec![0; expected.len()];
+                engine.pack(&back, &mut bytes);
+                assert!(engine.all_reduced(&bytes, m));
             }
         }
     }

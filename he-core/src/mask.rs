@@ -4,11 +4,10 @@
 //! position, so any tile of any mask can be expanded alone. Words are 64-bit little-endian, cut to 50 bits; a word not
 //! below the prime is drawn again from the stream with the next retry number (about one word in 10^8).
 
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use serde::{Deserialize, Serialize};
 
 use crate::arith::Modulus;
+use crate::kernel::CounterCipher;
 use crate::params::WORD_BITS;
 
 /// A public mask seed, fresh for every object that is encrypted.
@@ -29,18 +28,17 @@ pub struct MaskIndex {
 }
 
 /// Expands the masks of one object.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct MaskExpander {
-    cipher: Aes128,
+    cipher: CounterCipher,
 }
 
-const BATCH: usize = 64;
 const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
 
 impl MaskExpander {
     /// The expander for `seed`.
     pub fn new(seed: MaskSeed) -> Self {
-        Self { cipher: Aes128::new(&Array(seed.0)) }
+        Self { cipher: CounterCipher::new(&seed.0) }
     }
 
     /// Words `first .. first + words.len()` of the mask at `index`, uniform below the prime.
@@ -48,55 +46,35 @@ impl MaskExpander {
     /// `first` and the length are even. In the NTT domain: a uniform mask may be drawn there directly.
     pub fn expand(&self, modulus: Modulus, index: MaskIndex, first: u32, words: &mut [u64]) {
         debug_assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2));
-        let mut blocks = [Array([0u8; 16]); BATCH];
-        let mut counter = first / 2;
-        for chunk in words.chunks_mut(2 * BATCH) {
-            let used = chunk.len().div_ceil(2);
-            let batch = blocks.get_mut(..used).unwrap_or_default();
-            for (block, position) in batch.iter_mut().zip(counter..) {
-                *block = counter_block(index, 0, position);
+        let [low, high] = stream_of(index);
+        let largest = self.cipher.fill([low, high | u64::from(first / 2) << 32], WORD_MASK, words);
+        if largest >= modulus.value() {
+            for (word, position) in words.iter_mut().zip(first..) {
+                self.redraw(modulus, index, position, word);
             }
-            self.cipher.encrypt_blocks(batch);
-            // The sign bit of `p - 1 - word` shows a word that is not below p.
-            let mut above = 0;
-            for (pair, block) in chunk.as_chunks_mut::<2>().0.iter_mut().zip(batch.iter()) {
-                let block = u128::from_le_bytes(block.0);
-                *pair = [block as u64 & WORD_MASK, (block >> 64) as u64 & WORD_MASK];
-                above |= (modulus.value() - 1).wrapping_sub(pair[0]);
-                above |= (modulus.value() - 1).wrapping_sub(pair[1]);
-            }
-            if above >> 63 == 1 {
-                for (word, position) in chunk.iter_mut().zip(2 * counter..) {
-                    self.redraw(modulus, index, position, word);
-                }
-            }
-            counter += used as u32;
         }
     }
 
     /// Draws the word at `position` again until it is below the prime.
     #[cold]
     fn redraw(&self, modulus: Modulus, index: MaskIndex, position: u32, word: &mut u64) {
-        let mut retry = 1;
+        let [low, high] = stream_of(index);
+        let mut retry: u8 = 1;
         while *word >= modulus.value() {
-            let mut block = counter_block(index, retry, position / 2);
-            self.cipher.encrypt_block(&mut block);
-            let (halves, _) = block.0.as_chunks::<8>();
-            let half = if position.is_multiple_of(2) { halves.first() } else { halves.last() };
-            *word = half.map_or(0, |h| u64::from_le_bytes(*h) & WORD_MASK);
+            let mut pair = [0; 2];
+            let stream = [low | u64::from(retry) << 16, high | u64::from(position / 2) << 32];
+            self.cipher.fill(stream, WORD_MASK, &mut pair);
+            *word = if position.is_multiple_of(2) { pair[0] } else { pair[1] };
             retry = retry.wrapping_add(1);
         }
     }
 }
 
-/// `plane | limb | retry | 0 | group (4, LE) | row (4, LE) | counter (4, LE)`.
-#[inline(always)]
-fn counter_block(index: MaskIndex, retry: u8, counter: u32) -> Array<u8, aes::cipher::consts::U16> {
-    let [p, l, r] = [index.plane, index.limb, retry];
-    let [g0, g1, g2, g3] = index.group.to_le_bytes();
-    let [r0, r1, r2, r3] = index.row.to_le_bytes();
-    let [c0, c1, c2, c3] = counter.to_le_bytes();
-    Array([p, l, r, 0, g0, g1, g2, g3, r0, r1, r2, r3, c0, c1, c2, c3])
+/// Name of the stream of a mask, retry and counter 0: `plane | limb | retry | 0 | group (4)` and `row (4) | counter (4)`.
+fn stream_of(index: MaskIndex) -> [u64; 2] {
+    let MaskIndex { plane, limb, group, row } = index;
+    let low = u64::from(plane) | u64::from(limb) << 8 | u64::from(group) << 32;
+    [low, u64::from(row)]
 }
 
 #[cfg(test)]

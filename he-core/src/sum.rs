@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::arith::{Modulus, pack};
-use crate::kernel::{Engine, FinishedTile, ROWS_PER_CALL, Rows, TileSums};
-use crate::layout::{BODIES, Shape, TILE, TILE_BYTES, Unit};
+use crate::arith::Modulus;
+use crate::kernel::{Engine, ROWS_PER_CALL, Rows, TileSums};
+use crate::layout::{Shape, TILE, TILE_BYTES, Unit};
 use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
 use crate::params::Params;
 
@@ -16,6 +16,25 @@ pub trait ChunkSource: Sync {
     /// Fills `buffer` with the bytes at `offset` of the body (header excluded) of chunk `chunk`, counted in the order of
     /// [`Shape::chunks`].
     fn read_at(&self, chunk: usize, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The same bytes where they lie, if the source holds chunks in memory.
+    fn in_memory(&self, _chunk: usize, _offset: u64, _length: usize) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// The bytes at `offset` of a chunk: where they lie, or read into `buffer`, whose length says how many.
+fn view<'a>(
+    source: &'a dyn ChunkSource,
+    chunk: usize,
+    offset: u64,
+    buffer: &'a mut [u8],
+) -> io::Result<&'a [u8]> {
+    if let Some(bytes) = source.in_memory(chunk, offset, buffer.len()) {
+        return Ok(bytes);
+    }
+    source.read_at(chunk, offset, buffer)?;
+    Ok(buffer)
 }
 
 /// Encrypted weights.
@@ -113,24 +132,30 @@ pub fn sum_unit(engine: Engine, input: &UnitInput<'_>) -> io::Result<UnitSums> {
     let shape = input.shape;
     let bodies = shape.bodies(input.unit.group) as usize;
     let weights = usize::from(input.weights.shape.planes);
-    let tiles: Vec<FinishedTile> = (0..shape.tiles())
+    let polynomials = (2 * weights + 1) * (bodies + 1);
+    let tiles: Vec<Vec<u64>> = (0..shape.tiles())
         .into_par_iter()
-        .map(|tile| sum_tile(engine, input, tile))
+        .map_init(|| TileSum::new(engine, input), TileSum::run)
         .collect::<io::Result<_>>()?;
+    Ok(UnitSums {
+        params: shape.params,
+        bodies,
+        weights,
+        polynomials: join(shape.params, polynomials, &tiles),
+    })
+}
 
-    let products = weights * (bodies + 1) * 2;
-    let mut polynomials = vec![0; (products + bodies + 1) * shape.params.words()];
-    for (number, polynomial) in polynomials.chunks_exact_mut(shape.params.words()).enumerate() {
-        for (tile, words) in tiles.iter().zip(polynomial.chunks_exact_mut(TILE)) {
-            if number < products {
-                let column = number / 2;
-                tile.copy_product(column / (bodies + 1), column % (bodies + 1), number % 2, words);
-            } else {
-                tile.copy_sum(number - products, words);
+/// Polynomials from the 128 words that each tile has of each of them.
+fn join(params: Params, count: usize, tiles: &[Vec<u64>]) -> Vec<u64> {
+    let mut polynomials = vec![0; count * params.words()];
+    for (number, polynomial) in polynomials.chunks_exact_mut(params.words()).enumerate() {
+        for (tile, words) in tiles.iter().zip(polynomial.as_chunks_mut::<TILE>().0) {
+            if let Some(sums) = tile.as_chunks::<TILE>().0.get(number) {
+                *words = *sums;
             }
         }
     }
-    Ok(UnitSums { params: shape.params, bodies, weights, polynomials })
+    polynomials
 }
 
 /// A tile's place: limb, first word inside the limb, modulus.
@@ -165,43 +190,88 @@ fn batches(rows: &[u32], chunk: Range<u32>) -> impl Iterator<Item = (Range<u32>,
     })
 }
 
-fn sum_tile(engine: Engine, input: &UnitInput<'_>, tile: u32) -> io::Result<FinishedTile> {
-    let shape = input.shape;
-    let place = TilePlace::new(shape.params, tile);
-    let bodies = shape.bodies(input.unit.group) as usize;
-    let row_bytes = bodies * TILE_BYTES;
-    let mut weights = WeightTiles::new(&input.weights);
-    let expander = MaskExpander::new(input.mask_seed);
-    let mut sums = TileSums::new(place.modulus, bodies, weights.vectors.len());
-    let mut packed = vec![0; ROWS_PER_CALL * BODIES * TILE_BYTES];
-    let mut masks = vec![0; ROWS_PER_CALL * TILE];
+/// What one thread needs to sum tiles of a unit; used for one after the other.
+struct TileSum<'a> {
+    engine: Engine,
+    input: &'a UnitInput<'a>,
+    weights: WeightTiles<'a>,
+    expander: MaskExpander,
+    sums: TileSums,
+    buffer: Vec<u8>,
+    masks: Vec<u64>,
+    selected: Vec<u32>,
+}
 
-    for row_chunk in 0..shape.row_chunks() {
-        let chunk_rows = shape.chunk_rows(row_chunk);
-        let (chunk, offset) = shape.locate(input.unit, row_chunk, tile);
-        for (range, rows) in batches(input.rows, chunk_rows.clone()) {
-            let packed = packed.get_mut(..range.len() * row_bytes).unwrap_or_default();
-            let skipped = u64::from(range.start - chunk_rows.start);
-            input.source.read_at(chunk, offset + skipped * row_bytes as u64, packed)?;
-            let masks = masks.get_mut(..rows.len() * TILE).unwrap_or_default();
-            for (&row, words) in rows.iter().zip(masks.chunks_exact_mut(TILE)) {
-                let Unit { plane, group } = input.unit;
-                let index = MaskIndex { plane, limb: place.limb, group, row };
-                expander.expand(place.modulus, index, place.first_word, words);
-            }
-            weights.load(&place, row_chunk, &range, rows)?;
-            let selected: Vec<u32> = rows.iter().map(|r| r - range.start).collect();
-            sums.add(
-                engine,
-                &Rows { packed, selected: &selected, masks, weights: &weights.views(rows.len()) },
-            );
+impl<'a> TileSum<'a> {
+    fn new(engine: Engine, input: &'a UnitInput<'a>) -> Self {
+        let bodies = input.shape.bodies(input.unit.group) as usize;
+        let weights = WeightTiles::new(engine, &input.weights);
+        let modulus = TilePlace::new(input.shape.params, 0).modulus;
+        Self {
+            engine,
+            input,
+            sums: TileSums::new(modulus, bodies, weights.vectors.len()),
+            weights,
+            expander: MaskExpander::new(input.mask_seed),
+            buffer: vec![0; ROWS_PER_CALL * bodies * TILE_BYTES],
+            masks: vec![0; ROWS_PER_CALL * TILE],
+            selected: Vec::with_capacity(ROWS_PER_CALL),
         }
     }
-    Ok(sums.finish())
+
+    /// Sums one tile: 128 words of each polynomial of the unit.
+    fn run(&mut self, tile: u32) -> io::Result<Vec<u64>> {
+        let shape = self.input.shape;
+        let place = TilePlace::new(shape.params, tile);
+        let mut out = vec![0; self.sums.finished_words()];
+        self.sums.finish(place.modulus, &mut out); // what an error may have left
+        for row_chunk in 0..shape.row_chunks() {
+            let (chunk, offset) = shape.locate(self.input.unit, row_chunk, tile);
+            let chunk_rows = shape.chunk_rows(row_chunk);
+            for (range, rows) in batches(self.input.rows, chunk_rows.clone()) {
+                self.weights.load(&place, row_chunk, &range, rows)?;
+                self.add(&place, (chunk, offset), &chunk_rows, range, rows)?;
+            }
+        }
+        self.sums.finish(place.modulus, &mut out);
+        Ok(out)
+    }
+
+    /// Adds `rows`, which lie in `range` of the row chunk stored at `at`.
+    fn add(
+        &mut self,
+        place: &TilePlace,
+        (chunk, offset): (usize, u64),
+        chunk_rows: &Range<u32>,
+        range: Range<u32>,
+        rows: &[u32],
+    ) -> io::Result<()> {
+        let UnitInput { source, unit, shape, .. } = *self.input;
+        let row_bytes = shape.bodies(unit.group) as usize * TILE_BYTES;
+        let offset = offset + u64::from(range.start - chunk_rows.start) * row_bytes as u64;
+        let length = range.len() * row_bytes;
+        let packed =
+            view(source, chunk, offset, self.buffer.get_mut(..length).unwrap_or_default())?;
+        let next = (chunk_rows.end - range.end).min(ROWS_PER_CALL as u32) as usize * row_bytes;
+        let ahead = source.in_memory(chunk, offset + length as u64, next).unwrap_or_default();
+        let masks = self.masks.get_mut(..rows.len() * TILE).unwrap_or_default();
+        for (&row, words) in rows.iter().zip(masks.chunks_exact_mut(TILE)) {
+            let Unit { plane, group } = unit;
+            let index = MaskIndex { plane, limb: place.limb, group, row };
+            self.expander.expand(place.modulus, index, place.first_word, words);
+        }
+        self.selected.clear();
+        self.selected.extend(rows.iter().map(|r| r - range.start));
+        let weights = &self.weights.views(rows.len());
+        let rows = Rows { packed, selected: &self.selected, masks, weights, ahead };
+        self.sums.add(self.engine, &rows);
+        Ok(())
+    }
 }
 
 /// The weights of a batch of rows, unpacked, with their masks.
 struct WeightTiles<'a> {
+    engine: Engine,
     input: &'a WeightInput<'a>,
     expander: MaskExpander,
     packed: Vec<u8>,
@@ -210,9 +280,10 @@ struct WeightTiles<'a> {
 }
 
 impl<'a> WeightTiles<'a> {
-    fn new(input: &'a WeightInput<'a>) -> Self {
+    fn new(engine: Engine, input: &'a WeightInput<'a>) -> Self {
         let vector = || (vec![0; ROWS_PER_CALL * TILE], vec![0; ROWS_PER_CALL * TILE]);
         Self {
+            engine,
             input,
             expander: MaskExpander::new(input.mask_seed),
             packed: vec![0; ROWS_PER_CALL * TILE_BYTES],
@@ -232,12 +303,13 @@ impl<'a> WeightTiles<'a> {
         for (plane, (d0, d1)) in (0..).zip(&mut self.vectors) {
             let (chunk, offset) = shape.locate(Unit { plane, group: 0 }, row_chunk, place.tile);
             let packed = self.packed.get_mut(..range.len() * TILE_BYTES).unwrap_or_default();
-            self.input.source.read_at(chunk, offset + skipped * TILE_BYTES as u64, packed)?;
+            let offset = offset + skipped * TILE_BYTES as u64;
+            let packed = view(self.input.source, chunk, offset, packed)?;
             for ((&row, d0), d1) in
                 rows.iter().zip(d0.chunks_exact_mut(TILE)).zip(d1.chunks_exact_mut(TILE))
             {
                 let start = (row - range.start) as usize * TILE_BYTES;
-                pack::unpack(packed.get(start..start + TILE_BYTES).unwrap_or_default(), d0);
+                self.engine.unpack(packed.get(start..start + TILE_BYTES).unwrap_or_default(), d0);
                 let index = MaskIndex { plane, limb: place.limb, group: 0, row };
                 self.expander.expand(place.modulus, index, place.first_word, d1);
             }
@@ -262,21 +334,13 @@ pub fn sum_totals(weights: &WeightInput<'_>, rows: &[u32]) -> io::Result<TotalSu
     // For each tile the 128 words of `sum d0` and of `sum d1` of every vector.
     let tiles = (0..shape.tiles()).into_par_iter().map(|tile| total_tile(weights, rows, tile));
     let tiles: Vec<Vec<u64>> = tiles.collect::<io::Result<_>>()?;
-    let mut polynomials = vec![0; 2 * usize::from(shape.planes) * params.words()];
-    for (number, polynomial) in polynomials.chunks_exact_mut(params.words()).enumerate() {
-        for (tile, words) in tiles.iter().zip(polynomial.chunks_exact_mut(TILE)) {
-            for (word, sum) in words.iter_mut().zip(tile.iter().skip(number * TILE)) {
-                *word = *sum;
-            }
-        }
-    }
-    Ok(TotalSums { params, polynomials })
+    Ok(TotalSums { params, polynomials: join(params, 2 * usize::from(shape.planes), &tiles) })
 }
 
 fn total_tile(input: &WeightInput<'_>, rows: &[u32], tile: u32) -> io::Result<Vec<u64>> {
     let shape = input.shape;
     let place = TilePlace::new(shape.params, tile);
-    let mut weights = WeightTiles::new(input);
+    let mut weights = WeightTiles::new(Engine::detect(), input);
     let mut sums = vec![0; 2 * weights.vectors.len() * TILE];
     for row_chunk in 0..shape.row_chunks() {
         for (range, rows) in batches(rows, shape.chunk_rows(row_chunk)) {

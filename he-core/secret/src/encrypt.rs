@@ -1,7 +1,7 @@
 //! Encryption of genotype slabs and weights. Protocol sections 3 and 4.
 
 use he_core::Plan;
-use he_core::arith::{Modulus, Ring, pack};
+use he_core::arith::Ring;
 use he_core::codec::{HEADER_LEN, Header, Kind};
 use he_core::kernel::Engine;
 use he_core::layout::{ChunkSpec, Shape, ShapeError, TILE_BYTES, Unit};
@@ -129,8 +129,8 @@ impl<'a> MatrixEncryptor<'a> {
         scratch.expand_mask(&self.masks, self.shape, unit, row);
         for (body, values) in values.chunks_exact(degree).enumerate() {
             let secret = self.key.negated_body(body);
-            self.errors
-                .sample(ErrorIndex { plane, group, row, body: body as u32 }, &mut scratch.error);
+            let index = ErrorIndex { plane, group, row, body: body as u32 };
+            self.errors.noise(index, &mut scratch.noise);
             let limbs = self
                 .ring
                 .limbs()
@@ -140,16 +140,11 @@ impl<'a> MatrixEncryptor<'a> {
             for (((ntt, mask), secret), tiles) in limbs.zip(tiles.chunks_exact_mut(tiles_per_limb))
             {
                 let m = ntt.modulus();
-                scaled_plus_error(
-                    m,
-                    self.plan.delta_g(),
-                    values,
-                    &scratch.error,
-                    &mut scratch.words,
-                );
+                let delta = m.from_u128(self.plan.delta_g());
+                scratch.engine.encode(m, delta, values, &scratch.noise, &mut scratch.words);
                 ntt.forward(&mut scratch.words);
                 scratch.engine.multiply_add(m, mask, secret, &mut scratch.words);
-                write_tiles(&scratch.words, tiles, body);
+                write_tiles(scratch.engine, &scratch.words, tiles, body);
             }
         }
     }
@@ -239,26 +234,16 @@ impl<'a> WeightEncryptor<'a> {
                 *w = m.add(*w, constant);
             }
             scratch.engine.multiply_add(m, mask, secret, &mut scratch.words);
-            write_tiles(&scratch.words, tiles, 0);
+            write_tiles(scratch.engine, &scratch.words, tiles, 0);
         }
     }
 }
 
-/// `Delta m + e` modulo p. Magnitudes: |m| <= 127, so the sum stays below 2^58.
-fn scaled_plus_error(m: Modulus, delta: u128, values: &[i8], errors: &[i64], words: &mut [u64]) {
-    let delta = m.from_u128(delta) as i64;
-    pulp::Arch::new().dispatch(|| {
-        for ((w, &v), &e) in words.iter_mut().zip(values).zip(errors) {
-            *w = m.from_signed(e + i64::from(v) * delta);
-        }
-    });
-}
-
 /// Packs the words of one limb into the place of `body` in each tile of a row.
-fn write_tiles(words: &[u64], tiles: &mut [&mut [u8]], body: usize) {
+fn write_tiles(engine: Engine, words: &[u64], tiles: &mut [&mut [u8]], body: usize) {
     for (words, tile) in words.chunks_exact(he_core::layout::TILE).zip(tiles) {
         let place = tile.get_mut(body * TILE_BYTES..(body + 1) * TILE_BYTES).unwrap_or_default();
-        pack::pack(words, place);
+        engine.pack(words, place);
     }
 }
 
@@ -266,6 +251,7 @@ fn write_tiles(words: &[u64], tiles: &mut [&mut [u8]], body: usize) {
 struct Scratch {
     engine: Engine,
     mask: Vec<u64>,
+    noise: Vec<u64>,
     error: Vec<i64>,
     words: Vec<u64>,
 }
@@ -276,6 +262,7 @@ impl Scratch {
         Self {
             engine: Engine::detect(),
             mask: vec![0; params.words()],
+            noise: vec![0; params.degree()],
             error: vec![0; params.degree()],
             words: vec![0; params.degree()],
         }
@@ -292,6 +279,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        self.noise.zeroize();
         self.error.zeroize();
         self.words.zeroize();
     }

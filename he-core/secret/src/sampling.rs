@@ -1,8 +1,6 @@
 //! Secret randomness: ternary secrets and centred binomial errors, in constant time.
 
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
-use he_core::params::ERROR_ETA;
+use he_core::kernel::{CounterCipher, centred_binomial};
 use zeroize::Zeroize;
 
 /// Uniform ternary coefficients from a key. Bias below 2^-63.
@@ -19,7 +17,7 @@ pub(crate) fn ternary(key: &[u8; 32], coefficients: &mut [i64]) {
 
 /// A stream of centred binomial errors, addressed so that no two polynomials share any.
 pub(crate) struct Errors {
-    cipher: Aes128,
+    cipher: CounterCipher,
 }
 
 /// Which polynomial an error belongs to.
@@ -32,48 +30,29 @@ pub(crate) struct ErrorIndex {
     pub(crate) body: u32,
 }
 
-const BATCH: usize = 64;
-const HALF: u64 = (1 << ERROR_ETA) - 1;
-
 impl Errors {
     pub(crate) fn new(key: &[u8; 16]) -> Self {
-        Self { cipher: Aes128::new(&Array(*key)) }
+        Self { cipher: CounterCipher::new(key) }
+    }
+
+    /// Random words, one for the error of each coefficient.
+    pub(crate) fn noise(&self, index: ErrorIndex, words: &mut [u64]) {
+        // plane (1 byte) and polynomial (3), group (4); row (4), counter (4)
+        let low = u64::from(index.plane)
+            | u64::from(index.body & 0xff_ffff) << 8
+            | u64::from(index.group) << 32;
+        self.cipher.fill([low, u64::from(index.row)], u64::MAX, words);
     }
 
     /// Fills `errors` with the difference of two sums of 21 bits each: 64 stream bits for each coefficient, 42 used.
     pub(crate) fn sample(&self, index: ErrorIndex, errors: &mut [i64]) {
-        let arch = pulp::Arch::new();
-        let mut blocks = [Array([0u8; 16]); BATCH];
-        // plane (1 byte) and polynomial (3), group (4), row (4), counter (4)
-        let fixed = u128::from(index.plane)
-            | u128::from(index.body & 0xff_ffff) << 8
-            | u128::from(index.group) << 32
-            | u128::from(index.row) << 64;
-        let mut counter = 0u128;
-        for chunk in errors.chunks_mut(2 * BATCH) {
-            for block in &mut blocks {
-                *block = Array((fixed | counter << 96).to_le_bytes());
-                counter += 1;
-            }
-            self.cipher.encrypt_blocks(&mut blocks);
-            arch.dispatch(|| {
-                for (pair, block) in chunk.as_chunks_mut::<2>().0.iter_mut().zip(&blocks) {
-                    let block = u128::from_le_bytes(block.0);
-                    *pair =
-                        [centred_binomial(block as u64), centred_binomial((block >> 64) as u64)];
-                }
-            });
+        let mut words = vec![0; errors.len()];
+        self.noise(index, &mut words);
+        for (error, &bits) in errors.iter_mut().zip(&words) {
+            *error = centred_binomial(bits);
         }
-        for block in &mut blocks {
-            block.0.zeroize();
-        }
+        words.zeroize();
     }
-}
-
-/// Difference of the numbers of ones among bits 0 to 20 and 21 to 41.
-#[inline(always)]
-fn centred_binomial(bits: u64) -> i64 {
-    i64::from((bits & HALF).count_ones()) - i64::from((bits >> ERROR_ETA & HALF).count_ones())
 }
 
 #[cfg(test)]

@@ -4,21 +4,27 @@
 //!
 //! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`] or is called by
 //!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
-//! * All loads and stores go through [`load`], [`store`] and [`load_packed`], which take slices or array references of
-//!   sufficient length; `load_packed` reads exactly 50 bytes (masked lanes do not fault).
+//! * All loads and stores go through [`load`], [`store`], [`load_bytes`], [`load_packed`] and [`store_packed`], which take array references;
+//!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
 //! * Row numbers, body counts and lengths were checked by `TileSums::add`; the slices taken here check them again.
 
 #![allow(clippy::indexing_slicing)] // shapes are asserted by `TileSums::add`, and slicing checks them again
 
+pub(super) mod ctr;
+
 use core::arch::x86_64::*;
 
-use super::{BODY_WORDS, GROUPS, Rows, TileSums};
+use super::encode::HALF;
+use super::{BODY_WORDS, GROUPS, ROWS_PER_CALL, Rows, TileSums};
 use crate::arith::Modulus;
-use crate::arith::pack::GROUP_BYTES;
+use crate::arith::pack::{GROUP_BYTES, packed_len};
 use crate::layout::{TILE, TILE_BYTES};
+use crate::params::ERROR_ETA;
 
-/// Rows whose products are added while an accumulator is in registers.
-const ROW_BLOCK: usize = 4;
+/// Bodies that are added together, so that weights are loaded once for all of them.
+const COLUMNS: usize = 4;
+/// Where in a packed tile the last whole vector starts.
+const LAST_LOAD: usize = TILE_BYTES - 64;
 
 /// Whether this machine has the instructions.
 pub(super) fn available() -> bool {
@@ -27,12 +33,40 @@ pub(super) fn available() -> bool {
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512ifma")
         && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("aes")
+        && is_x86_feature_detected!("vaes")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vpopcntdq")
 }
 
 pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
     assert!(available());
     // SAFETY: the instructions were just found to be available.
     unsafe { add_rows(sums, rows) }
+}
+
+pub(super) fn encode(modulus: Modulus, delta: u64, values: &[i8], noise: &[u64], out: &mut [u64]) {
+    assert!(available() && delta < modulus.value());
+    // SAFETY: the instructions were just found to be available.
+    unsafe { encode_vectors(modulus, delta, values, noise, out) }
+}
+
+pub(super) fn unpack(bytes: &[u8], words: &mut [u64]) {
+    assert!(available() && bytes.len() == packed_len(words.len()));
+    // SAFETY: the instructions were just found to be available.
+    unsafe { unpack_words(bytes, words) }
+}
+
+pub(super) fn pack(words: &[u64], bytes: &mut [u8]) {
+    assert!(available() && bytes.len() == packed_len(words.len()));
+    // SAFETY: the instructions were just found to be available.
+    unsafe { pack_words(words, bytes) }
+}
+
+pub(super) fn largest_packed(bytes: &[u8]) -> u64 {
+    assert!(available());
+    // SAFETY: the instructions were just found to be available.
+    unsafe { largest_word(bytes) }
 }
 
 pub(super) fn multiply_add(modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
@@ -56,13 +90,28 @@ fn store(words: &mut [u64; 8], v: __m512i) {
 }
 
 #[inline]
+#[target_feature(enable = "avx512f")]
+fn load_bytes(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: reads the 64 bytes of the array; unaligned loads are allowed.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn load_packed(bytes: &[u8; GROUP_BYTES]) -> __m512i {
     // SAFETY: the mask selects the 50 bytes of the array; masked-out bytes are not accessed.
     unsafe { _mm512_maskz_loadu_epi8((1 << GROUP_BYTES) - 1, bytes.as_ptr().cast()) }
 }
 
-/// How eight 50-bit words are taken apart: word i starts in byte `50 i / 8`, at bit `50 i % 8`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store_packed(bytes: &mut [u8; GROUP_BYTES], v: __m512i) {
+    // SAFETY: the mask selects the 50 bytes of the array; masked-out bytes are not accessed.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), (1 << GROUP_BYTES) - 1, v) }
+}
+
+/// How eight 50-bit words are taken apart that start `skipped` bytes into a vector: word i starts `50 i / 8` bytes further, at
+/// bit `50 i % 8`.
 #[derive(Clone, Copy)]
 struct Unpacker {
     bytes: __m512i,
@@ -73,8 +122,10 @@ struct Unpacker {
 impl Unpacker {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new() -> Self {
-        let byte = |i: u64| (0..8).fold(0, |lane, b| lane | (50 * i / 8 + b) << (8 * b)) as i64;
+    fn new(skipped: usize) -> Self {
+        // Bytes past the vector come round from its start, into bits that are cut off.
+        let position = |i: u64, b| (skipped as u64 + 50 * i / 8 + b) % 64;
+        let byte = |i: u64| (0..8).fold(0, |lane, b| lane | position(i, b) << (8 * b)) as i64;
         let shift = |i: u64| (50 * i % 8) as i64;
         Self {
             bytes: _mm512_setr_epi64(
@@ -103,101 +154,225 @@ impl Unpacker {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn unpack(self, group: &[u8; GROUP_BYTES]) -> __m512i {
-        let spread = _mm512_permutexvar_epi8(self.bytes, load_packed(group));
+    fn unpack(self, bytes: __m512i) -> __m512i {
+        let spread = _mm512_permutexvar_epi8(self.bytes, bytes);
         _mm512_and_si512(_mm512_srlv_epi64(spread, self.shifts), self.low)
     }
 }
 
-/// The tile of one body in one row, as groups of eight packed words.
-fn groups_of<'a>(
-    rows: &Rows<'a>,
-    bodies: usize,
-    slot: usize,
-    body: usize,
-) -> &'a [[u8; GROUP_BYTES]] {
-    let start = (rows.selected[slot] as usize * bodies + body) * TILE_BYTES;
-    rows.packed[start..start + TILE_BYTES].as_chunks().0
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vpopcntdq")]
+fn encode_vectors(modulus: Modulus, delta: u64, values: &[i8], noise: &[u64], out: &mut [u64]) {
+    let p = _mm512_set1_epi64(modulus.value() as i64);
+    let (half, delta) = (_mm512_set1_epi64(HALF as i64), _mm512_set1_epi64(delta as i64));
+    let offset = _mm512_set1_epi64(128 * modulus.value() as i64); // makes the smallest value, -128 (p - 1) - 21, positive
+    let (low50, fold) =
+        (_mm512_set1_epi64((1 << 50) - 1), _mm512_set1_epi64(modulus.fold_factor() as i64));
+    let vectors = out.as_chunks_mut::<8>().0.iter_mut();
+    let inputs = values.as_chunks::<8>().0.iter().zip(noise.as_chunks::<8>().0);
+    for (out, (values, noise)) in vectors.zip(inputs) {
+        let bits = load(noise);
+        let plus = _mm512_popcnt_epi64(_mm512_and_si512(bits, half));
+        let upper = _mm512_and_si512(_mm512_srli_epi64::<ERROR_ETA>(bits), half);
+        let error = _mm512_sub_epi64(plus, _mm512_popcnt_epi64(upper));
+        let packed = i64::from_le_bytes(values.map(|v| v as u8));
+        let value = _mm512_cvtepi8_epi64(_mm_cvtsi64_si128(packed));
+        let x = _mm512_add_epi64(_mm512_mullo_epi64(value, delta), error);
+        let x = _mm512_add_epi64(x, offset); // < 2^58
+        let x = _mm512_madd52lo_epu64(_mm512_and_si512(x, low50), _mm512_srli_epi64::<50>(x), fold);
+        // < 2^50 + 2^33 < 2 p
+        store(out, _mm512_min_epu64(x, _mm512_sub_epi64(x, p)));
+    }
 }
 
-fn words_of(words: &[u64], slot: usize) -> &[[u64; 8]] {
-    words[slot * TILE..][..TILE].as_chunks().0
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn unpack_words(bytes: &[u8], words: &mut [u64]) {
+    let unpacker = Unpacker::new(0);
+    for (group, out) in bytes.as_chunks().0.iter().zip(words.as_chunks_mut().0) {
+        store(out, unpacker.unpack(load_packed(group)));
+    }
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn largest_word(bytes: &[u8]) -> u64 {
+    let unpacker = Unpacker::new(0);
+    let mut largest = _mm512_setzero_si512();
+    for group in bytes.as_chunks().0 {
+        largest = _mm512_max_epu64(largest, unpacker.unpack(load_packed(group)));
+    }
+    _mm512_reduce_max_epu64(largest)
+}
+
+/// Each of the seven 64-bit words of a group joins the end of one word with the beginning of the next, the fourth one with
+/// another beginning: three permutations and shifts.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pack_words(words: &[u64], bytes: &mut [u8]) {
+    let ends = _mm512_setr_epi64(0, 1, 2, 3, 5, 6, 7, 7);
+    let down = _mm512_setr_epi64(0, 14, 28, 42, 6, 20, 34, 64);
+    let starts = _mm512_setr_epi64(1, 2, 3, 4, 6, 7, 7, 7);
+    let up = _mm512_setr_epi64(50, 36, 22, 8, 44, 30, 64, 64);
+    let fifth = _mm512_set1_epi64(5);
+    let last = _mm512_setr_epi64(64, 64, 64, 58, 64, 64, 64, 64); // 64 shifts everything out
+    for (group, out) in words.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
+        let word = load(group);
+        let a = _mm512_srlv_epi64(_mm512_permutexvar_epi64(ends, word), down);
+        let b = _mm512_sllv_epi64(_mm512_permutexvar_epi64(starts, word), up);
+        let c = _mm512_sllv_epi64(_mm512_permutexvar_epi64(fifth, word), last);
+        store_packed(out, _mm512_or_si512(_mm512_or_si512(a, b), c));
+    }
+}
+
+/// Adds all rows to all columns, [`COLUMNS`] at a time. For each vector group the accumulators of these columns stay in
+/// registers over all rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn add_rows(sums: &mut TileSums, rows: &Rows<'_>) {
-    let count = rows.selected.len();
-    let whole = count - count % ROW_BLOCK;
-    for first in (0..whole).step_by(ROW_BLOCK) {
-        add_block::<ROW_BLOCK>(sums, rows, first);
-    }
-    for first in whole..count {
-        add_block::<1>(sums, rows, first);
-    }
-}
-
-/// Adds rows `first .. first + R`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
-fn add_block<const R: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize) {
-    let unpacker = Unpacker::new();
     let bodies = sums.bodies;
-    for column in 0..=bodies {
-        let totals = &mut sums.sums[column * TILE..][..TILE].as_chunks_mut::<8>().0[..GROUPS];
-        if column < bodies {
-            let packed: [_; R] =
-                core::array::from_fn(|r| &groups_of(rows, bodies, first + r, column)[..GROUPS]);
-            let value = |r: usize, g: usize| unpacker.unpack(&packed[r][g]);
-            add_column::<R>(totals, &mut sums.products, rows, first, column, bodies, value);
-        } else {
-            let masks: [_; R] =
-                core::array::from_fn(|r| &words_of(rows.masks, first + r)[..GROUPS]);
-            let value = |r: usize, g: usize| load(&masks[r][g]);
-            add_column::<R>(totals, &mut sums.products, rows, first, column, bodies, value);
+    let mut first = 0;
+    while first < bodies {
+        match bodies - first {
+            1 => add_bodies::<1>(sums, rows, first),
+            2 => add_bodies::<2>(sums, rows, first),
+            3 => add_bodies::<3>(sums, rows, first),
+            _ => add_bodies::<4>(sums, rows, first),
+        }
+        first += COLUMNS;
+    }
+    let masks = row_refs(rows.masks.as_chunks::<TILE>().0);
+    let words = |g: usize, mask: &[u64; TILE]| [load(&mask.as_chunks().0[g])];
+    add_columns(sums, rows, bodies, &masks[..rows.selected.len()], |g| g, words);
+}
+
+fn row_refs(rows: &[[u64; TILE]]) -> [&[u64; TILE]; ROWS_PER_CALL] {
+    let mut refs = [&[0; TILE]; ROWS_PER_CALL];
+    refs.iter_mut().zip(rows).for_each(|(r, row)| *r = row);
+    refs
+}
+
+/// Adds bodies `first .. first + C`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
+fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize) {
+    let bodies = sums.bodies;
+    let mut tiles: [&[u8]; ROWS_PER_CALL] = [&[]; ROWS_PER_CALL];
+    for (tile, &row) in tiles.iter_mut().zip(rows.selected) {
+        *tile = &rows.packed[(row as usize * bodies + first) * TILE_BYTES..][..C * TILE_BYTES];
+    }
+    let (inner, last) = (Unpacker::new(0), Unpacker::new((GROUPS - 1) * GROUP_BYTES - LAST_LOAD));
+    // Whole vectors are loaded: for the last group of a tile the one that ends with the tile.
+    let place = |g: usize| {
+        if g + 1 < GROUPS { (inner, g * GROUP_BYTES) } else { (last, LAST_LOAD) }
+    };
+    let words = |(unpacker, offset): (Unpacker, usize), tiles: &[u8]| -> [__m512i; C] {
+        let vectors = &tiles[offset..][..(C - 1) * TILE_BYTES + 64];
+        core::array::from_fn(|c| {
+            let bytes = vectors[c * TILE_BYTES..].first_chunk().unwrap_or(&[0; 64]);
+            unpacker.unpack(load_bytes(bytes))
+        })
+    };
+    add_columns(sums, rows, first, &tiles[..rows.selected.len()], place, words);
+}
+
+/// Lines of the next rows, fetched into the second-level cache while these rows are added: row after row of a tile is too
+/// far apart for the processor to notice by itself.
+struct Ahead<'a> {
+    lines: core::slice::Iter<'a, [u8; 64]>,
+    each: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// The lines that are due while group `g` of the columns from `first` on is added.
+    fn new(rows: &Rows<'a>, bodies: usize, first: usize, g: usize) -> Self {
+        let lines = rows.ahead.as_chunks::<64>().0;
+        let steps = bodies.div_ceil(COLUMNS) * GROUPS;
+        let per_step = lines.len().div_ceil(steps);
+        let start = ((first / COLUMNS * GROUPS + g) * per_step).min(lines.len());
+        let end = (start + per_step).min(lines.len());
+        Self {
+            lines: lines[start..end].iter(),
+            each: per_step.div_ceil(rows.selected.len().max(1)),
+        }
+    }
+
+    /// Asks for one row's part of them.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn fetch(&mut self) {
+        for line in self.lines.by_ref().take(self.each) {
+            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
         }
     }
 }
 
+/// Adds columns `first .. first + C`: row `i` of `column_rows` has the words `words(place(group), row)` in them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
-fn add_column<const R: usize>(
-    totals: &mut [[u64; 8]],
-    products: &mut [u64],
-    rows: &Rows<'_>,
+fn add_columns<'a, const C: usize, R: Copy, P: Copy>(
+    sums: &mut TileSums,
+    rows: &Rows<'a>,
     first: usize,
-    column: usize,
-    bodies: usize,
-    value: impl Fn(usize, usize) -> __m512i + Copy,
+    column_rows: &[R],
+    place: impl Fn(usize) -> P,
+    words: impl Fn(P, R) -> [__m512i; C],
 ) {
-    for (g, words) in totals.iter_mut().enumerate() {
-        let mut total = load(words);
-        for r in 0..R {
-            total = _mm512_add_epi64(total, value(r, g));
-        }
-        store(words, total);
-    }
-    for (w, (d0, d1)) in rows.weights.iter().enumerate() {
-        let d0: [_; R] = core::array::from_fn(|r| &words_of(d0, first + r)[..GROUPS]);
-        let d1: [_; R] = core::array::from_fn(|r| &words_of(d1, first + r)[..GROUPS]);
-        let start = (w * (bodies + 1) + column) * BODY_WORDS;
-        let accumulators =
-            &mut products[start..start + BODY_WORDS].as_chunks_mut::<8>().0.as_chunks_mut::<4>().0
-                [..GROUPS];
-        for (g, [low0, high0, low1, high1]) in accumulators.iter_mut().enumerate() {
-            let (mut l0, mut h0, mut l1, mut h1) =
-                (load(low0), load(high0), load(low1), load(high1));
-            for r in 0..R {
-                let b = value(r, g);
-                let (x, y) = (load(&d0[r][g]), load(&d1[r][g]));
-                l0 = _mm512_madd52lo_epu64(l0, b, x);
-                h0 = _mm512_madd52hi_epu64(h0, b, x);
-                l1 = _mm512_madd52lo_epu64(l1, b, y);
-                h1 = _mm512_madd52hi_epu64(h1, b, y);
+    let columns = sums.bodies + 1;
+    let totals = &mut sums.sums[first * TILE..][..C * TILE].as_chunks_mut::<8>().0[..C * GROUPS];
+    for g in 0..GROUPS {
+        let place = place(g);
+        let mut ahead = Ahead::new(rows, sums.bodies, first, g);
+        // The plain sums come with the first weight vector: words are unpacked once for both.
+        let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
+        let mut weights = rows.weights.iter().enumerate();
+        let mut add = |row: R| {
+            ahead.fetch();
+            let words = words(place, row);
+            for (total, word) in total.iter_mut().zip(words) {
+                *total = _mm512_add_epi64(*total, word);
             }
-            store(low0, l0);
-            store(high0, h0);
-            store(low1, l1);
-            store(high1, h1);
+            words
+        };
+        match weights.next() {
+            None => column_rows.iter().for_each(|&row| _ = add(row)),
+            Some((_, weight)) => {
+                let products = &mut sums.products[first * BODY_WORDS..][..C * BODY_WORDS];
+                multiply_rows(products, weight, column_rows, g, add);
+            }
+        }
+        for (c, total) in total.into_iter().enumerate() {
+            store(&mut totals[c * GROUPS + g], total);
+        }
+        for (w, weight) in weights {
+            let start = (w * columns + first) * BODY_WORDS;
+            let products = &mut sums.products[start..][..C * BODY_WORDS];
+            multiply_rows(products, weight, column_rows, g, |row| words(place, row));
+        }
+    }
+}
+
+/// Multiplies one vector group of C columns with one weight vector, over all rows.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
+fn multiply_rows<const C: usize, R: Copy>(
+    products: &mut [u64],
+    (d0, d1): &(&[u64], &[u64]),
+    rows: &[R],
+    g: usize,
+    mut words: impl FnMut(R) -> [__m512i; C],
+) {
+    let accumulators = &mut products.as_chunks_mut::<8>().0.as_chunks_mut::<4>().0[..C * GROUPS];
+    let mut sums: [[__m512i; 4]; C] =
+        core::array::from_fn(|c| core::array::from_fn(|i| load(&accumulators[c * GROUPS + g][i])));
+    let (d0, d1) = (d0.as_chunks::<TILE>().0, d1.as_chunks::<TILE>().0);
+    for ((&row, d0), d1) in rows.iter().zip(d0).zip(d1) {
+        let (x, y) = (load(&d0.as_chunks().0[g]), load(&d1.as_chunks().0[g]));
+        for (sum, b) in sums.iter_mut().zip(words(row)) {
+            sum[0] = _mm512_madd52lo_epu64(sum[0], b, x);
+            sum[1] = _mm512_madd52hi_epu64(sum[1], b, x);
+            sum[2] = _mm512_madd52lo_epu64(sum[2], b, y);
+            sum[3] = _mm512_madd52hi_epu64(sum[3], b, y);
+        }
+    }
+    for (c, sum) in sums.into_iter().enumerate() {
+        for (i, sum) in sum.into_iter().enumerate() {
+            store(&mut accumulators[c * GROUPS + g][i], sum);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use he_core::Params;
 use he_core::arith::Modulus;
-use he_core::arith::pack::{GROUP_BYTES, all_reduced, packed_len};
+use he_core::arith::pack::{GROUP_BYTES, packed_len};
+use he_core::kernel::Engine;
 use he_core::layout::{ChunkSpec, TILE};
 
 /// Which limb the bytes of a body belong to.
@@ -94,7 +95,7 @@ impl Residues {
             };
             let now = usize::try_from(until).unwrap_or(usize::MAX).min(bytes.len());
             let (part, later) = bytes.split_at(now);
-            if !all_reduced(part, modulus) {
+            if !Engine::detect().all_reduced(part, modulus) {
                 return false;
             }
             self.position += now as u64;
