@@ -21,7 +21,7 @@ pub trait ChunkSink: Sync {
     /// When this chunk or an earlier one could not be stored.
     fn put(&self, digest: Digest, bytes: Vec<u8>) -> Result<()>;
 
-    /// An empty buffer, with the room of one that has been stored if there is any.
+    /// A buffer to write the next chunk into: one that has been stored, with what it held, if there is any.
     fn buffer(&self) -> Vec<u8> {
         Vec::new()
     }

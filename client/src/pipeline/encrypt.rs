@@ -67,7 +67,9 @@ pub(super) fn encrypt_dataset(
             slab.resize(rows.len() * width, 0);
             fill_slab(cohort, plane, unit.group, rows.clone(), degree, &mut slab)
                 .map_err(Error::input)?;
-            let chunks = encryptor.encrypt_slab(unit, row_chunk, &slab).map_err(Error::input)?;
+            let chunks = encryptor
+                .encrypt_slab(unit, row_chunk, &slab, &|| sink.buffer())
+                .map_err(Error::input)?;
             dataset.chunks.extend(store(sink, chunks)?);
             let filled = u64::from(dataset.variants)
                 .saturating_sub(u64::from(unit.group) * 8 * degree as u64)

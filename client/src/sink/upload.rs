@@ -20,6 +20,9 @@ pub struct UploadSink {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// Most buffers that wait to be used again: the chunks of one slab.
+const KEEP: usize = 8;
+
 #[derive(Debug, Default)]
 struct Shared {
     /// The first failure.
@@ -48,7 +51,7 @@ impl UploadSink {
                 let (chunks, shared) = (Arc::clone(&chunks), Arc::clone(&shared));
                 std::thread::Builder::new()
                     .name("upload".into())
-                    .spawn(move || shared.upload(&client, &progress, &chunks, connections))
+                    .spawn(move || shared.upload(&client, &progress, &chunks))
             })
             .collect::<std::io::Result<_>>()
             .map_err(|e| NetError::System(format!("cannot start a thread: {e}")))?;
@@ -73,11 +76,10 @@ impl Shared {
         client: &Client,
         progress: &Progress,
         chunks: &Mutex<Receiver<(Digest, Vec<u8>)>>,
-        keep: usize,
     ) {
         loop {
             let next = lock(chunks).recv();
-            let Ok((digest, mut bytes)) = next else { return };
+            let Ok((digest, bytes)) = next else { return };
             if lock(&self.failed).is_some() {
                 continue;
             }
@@ -89,8 +91,7 @@ impl Shared {
                 }
             }
             let mut buffers = lock(&self.buffers);
-            if buffers.len() < keep {
-                bytes.clear();
+            if buffers.len() < KEEP {
                 buffers.push(bytes);
             }
         }

@@ -77,12 +77,14 @@ impl<'a> MatrixEncryptor<'a> {
 
     /// Encrypts the rows of one row chunk of one unit: whole chunk objects, in order, rows in parallel.
     ///
-    /// `plaintext` is `[row][body][N]`.
+    /// `plaintext` is `[row][body][N]`. Objects are written into what `buffer` gives, whatever that holds: giving used buffers
+    /// saves the operating system from handing out, and erasing, new pages.
     pub fn encrypt_slab(
         &self,
         unit: Unit,
         row_chunk: u32,
         plaintext: &[i8],
+        buffer: &dyn Fn() -> Vec<u8>,
     ) -> Result<Vec<(ChunkSpec, Vec<u8>)>, EncryptError> {
         let degree = self.shape.params.degree();
         let bodies = self.shape.bodies(unit.group) as usize;
@@ -95,7 +97,7 @@ impl<'a> MatrixEncryptor<'a> {
         }
         let largest = self.plan.request().dosage_max.min(127) as u8;
         let mut slab =
-            Slab::new(self.shape, unit, row_chunk, Kind::GenotypeChunk, self.key.nonce());
+            Slab::new(self.shape, unit, row_chunk, Kind::GenotypeChunk, self.key.nonce(), buffer);
         let work = slab
             .rows()
             .into_par_iter()
@@ -196,7 +198,8 @@ impl<'a> WeightEncryptor<'a> {
             return Err(EncryptError::Magnitude);
         }
         let unit = Unit { plane: vector, group: 0 };
-        let mut slab = Slab::new(self.shape, unit, row_chunk, Kind::WeightChunk, self.key.nonce());
+        let (kind, nonce) = (Kind::WeightChunk, self.key.nonce());
+        let mut slab = Slab::new(self.shape, unit, row_chunk, kind, nonce, &Vec::new);
         let work = slab.rows().into_par_iter().zip(rows.into_par_iter()).zip(weights);
         work.for_each_init(
             || Scratch::new(self.ring),
@@ -291,14 +294,23 @@ struct Slab {
 }
 
 impl Slab {
-    fn new(shape: Shape, unit: Unit, row_chunk: u32, kind: Kind, nonce: [u8; 16]) -> Self {
+    fn new(
+        shape: Shape,
+        unit: Unit,
+        row_chunk: u32,
+        kind: Kind,
+        nonce: [u8; 16],
+        buffer: &dyn Fn() -> Vec<u8>,
+    ) -> Self {
         let params = shape.params.digest().short();
         let chunk = |spec: ChunkSpec| {
             let counts =
                 [u32::from(spec.unit.plane), spec.unit.group, spec.row_chunk, spec.first_tile];
             let header =
                 Header { kind, length: spec.body_len() as u64, params, context: nonce, counts };
-            let mut bytes = vec![0; HEADER_LEN + spec.body_len()];
+            // Every byte is written: the header here, the places of all rows by their encryption.
+            let mut bytes = buffer();
+            bytes.resize(HEADER_LEN + spec.body_len(), 0);
             bytes.iter_mut().zip(header.to_bytes()).for_each(|(b, h)| *b = h);
             (spec, bytes)
         };

@@ -94,7 +94,7 @@ fn build(request: PlanRequest, params: Params, planes: u8, blocks: u32, vectors:
             }
             genotypes.extend(
                 encryptor
-                    .encrypt_slab(unit, chunk, &slab)
+                    .encrypt_slab(unit, chunk, &slab, &|| vec![0x55; 70])
                     .unwrap()
                     .into_iter()
                     .map(|(_, bytes)| bytes),
@@ -351,10 +351,16 @@ fn what_does_not_fit_is_not_encrypted() {
     let seeds = EncryptionSeeds::new(&Entropy::insecure_deterministic(2), &Digest::of(b"x"));
     let new = |shape| MatrixEncryptor::new(&case.ring, case.plan, shape, &case.dataset_key, &seeds);
     let encryptor = new(case.shape).unwrap();
-    assert!(matches!(encryptor.encrypt_slab(UNIT, 0, &[0; 5]), Err(EncryptError::Length)));
+    assert!(matches!(
+        encryptor.encrypt_slab(UNIT, 0, &[0; 5], &Vec::new),
+        Err(EncryptError::Length)
+    ));
     let mut values = vec![0; 3 * 2048];
     values[7] = 2;
-    assert!(matches!(encryptor.encrypt_slab(UNIT, 0, &values), Err(EncryptError::Magnitude)));
+    assert!(matches!(
+        encryptor.encrypt_slab(UNIT, 0, &values, &Vec::new),
+        Err(EncryptError::Magnitude)
+    ));
     assert!(matches!(
         new(Shape { rows: 4, ..case.shape }).err(),
         Some(EncryptError::People { planned: 3, rows: 4 })
