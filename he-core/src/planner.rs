@@ -250,6 +250,7 @@ fn mask_bits(request: &PlanRequest) -> Option<u32> {
         * u128::from(request.dosage_max)
         * u128::from(request.weight_max);
     let range_bits = range.next_power_of_two().trailing_zeros();
+    // At most 164: too many for a modulus of 200 bits long before they are too many for masks of 128 bits.
     (request.mask_bits > 0).then_some(request.mask_bits + range_bits)
 }
 
