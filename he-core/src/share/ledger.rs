@@ -15,6 +15,9 @@ use crate::result::{MAX_BODIES, MAX_CHANNELS, SwitchedUnit};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ShareRecord {
     study: Digest,
+    /// Scales and smudging, which the planner computes in floating point: on a machine where they came out otherwise, the
+    /// record would be another one, and a second share would be refused.
+    plan: Digest,
     job: Digest,
     kind: ShareKind,
     ciphertexts: Vec<C1Fingerprint>,
@@ -216,7 +219,8 @@ impl ShareLedger {
             .map(|(_, c1)| C1Fingerprint::of(unit.params(), c1))
             .collect::<Option<_>>()
             .ok_or(LedgerError::Degenerate)?;
-        let record = ShareRecord { study: self.study, job, kind, ciphertexts };
+        let record =
+            ShareRecord { study: self.study, plan: self.plan.digest(), job, kind, ciphertexts };
         if !self.check(&record)? {
             store(&record).map_err(AdmitError::Store)?;
             self.insert(record.clone());
