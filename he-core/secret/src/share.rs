@@ -27,7 +27,8 @@ pub enum ShareError {
     NotAdmitted,
 }
 
-/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it.
+/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it, for
+/// whoever has it and `C1` can divide the one by the other and has the key.
 ///
 /// # Errors
 ///
