@@ -427,7 +427,15 @@ mod tests {
             .admit(Digest::of(b"job"), OPEN, &unit(["a", "b"]), |_| Ok::<(), Infallible>(()))
             .unwrap();
         let good = admitted.record().clone();
-        assert_eq!(decode::<ShareRecord>(&encode(&good).unwrap()).unwrap(), good);
+        // Known answer: records are kept for as long as a study lives.
+        let bytes = encode(&good).unwrap();
+        assert_eq!(
+            Digest::of(&bytes).to_string(),
+            "c660a99146d7ae435a5b90756d4d744e0b600b953ee3a9af08a4d7ed227d8292"
+        );
+        assert_eq!(decode::<ShareRecord>(&bytes).unwrap(), good);
+        let cut = decode::<ShareRecord>(&bytes[..bytes.len() - 1]);
+        assert!(matches!(cut, Err(CodecError::Truncated { .. })));
         let none = ShareRecord { ciphertexts: Vec::new(), ..good.clone() };
         let many =
             ShareRecord { ciphertexts: vec![good.ciphertexts[0].clone(); 137], ..good.clone() };

@@ -47,6 +47,11 @@ fn refreshed_values_are_the_sums_plus_the_masks() {
     let short = [2; 16];
     let bytes = shares[0].to_bytes(short);
     assert!(DecryptionShare::read(&bytes, &unit, short, ShareKind::Refresh).unwrap() == shares[0]);
+    // Known answer: any change of these bytes is a change of the format, and a second share on the same C1.
+    assert_eq!(
+        Digest::of(&bytes).to_string(),
+        "972fc15323ee1afd87708d55c57622ce1b0cfb2e1e1c80f989c57cece2283410"
+    );
     let misread = DecryptionShare::from_bytes(&bytes, &unit, short);
     assert!(matches!(misread, Err(CodecError::Counts(_))));
     // One missing.
