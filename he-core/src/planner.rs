@@ -4,15 +4,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arith::Scale;
 use crate::digest::Digest;
-use crate::noise::{SumNoise, smudging_deviation, tail};
+use crate::noise::{Smudging, SumNoise, smudging_deviation, tail};
 use crate::params::Params;
 
 /// What is asked of the encryption.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PlanRequest {
-    /// Most people in one sum.
+    /// Most people in one sum, all datasets together.
     pub people: u32,
-    /// Values released during the study's life; bounds the failure probability of all of them together by 2^-128.
+    /// Values released during the study's life; bounds the failure probability of all of them together by 2^-128. Every
+    /// coefficient of a shared ciphertext counts, unused ones too.
     pub values: u64,
     /// Largest magnitude of a packed value (1 for centred hard calls).
     pub dosage_max: u32,
@@ -23,12 +24,27 @@ pub struct PlanRequest {
     /// Statistical bits by which shares hide their noise, over all `values`; 0 for a sole holder, whose share never leaves
     /// its process, at least 40 otherwise.
     pub smudging_bits: u32,
+    /// Most contributions added up in one result: each is a dataset, switched to the study key with noise of its own, or
+    /// one site's encrypted totals, which add less.
+    pub datasets: u32,
+    /// Statistical bits by which refresh masks hide a value, or 0 where nothing is ever refreshed. See
+    /// [`Plan::mask_bits`].
+    pub mask_bits: u32,
 }
 
 impl PlanRequest {
-    /// A case-control study with hard calls and a sole key holder.
+    /// A case-control study of one dataset with hard calls and a sole key holder.
     pub fn sole_holder(people: u32) -> Self {
-        Self { people, values: 1 << 30, dosage_max: 1, weight_max: 1, holders: 1, smudging_bits: 0 }
+        Self {
+            people,
+            values: 1 << 30,
+            dosage_max: 1,
+            weight_max: 1,
+            holders: 1,
+            smudging_bits: 0,
+            datasets: 1,
+            mask_bits: 0,
+        }
     }
 }
 
@@ -37,18 +53,22 @@ impl PlanRequest {
 pub enum PlanError {
     /// A field is zero or beyond what any set could serve.
     #[error(
-        "a study needs 1 to 2^24 people, values and magnitudes of at least 1 and at most 2^20, and 1 to 64 key holders"
+        "a study needs 1 to 2^24 people, 1 to 2^40 values, magnitudes of 1 to 2^20, 1 to 64 key holders, 1 to 65535 \
+         datasets, and at most 128 smudging and 100 mask bits"
     )]
     OutOfRange,
-    /// Several holders without smudging.
+    /// Shares that leave their holder without smudging.
     #[error(
-        "several key holders need at least 40 smudging bits; their shares would leak the study key"
+        "several key holders, and refresh masks, need at least 40 smudging bits; the shares would leak the study key"
     )]
     Smudging,
+    /// Masks that do not hide.
+    #[error("refresh masks need at least 40 bits; with fewer they would not hide the values")]
+    Masks,
     /// The sums do not fit beside the noise.
     #[error(
-        "no parameter set holds sums over {people} people with these magnitudes, holders and smudging bits; \
-         use fewer people per dataset, narrower weights, fewer released values or fewer smudging bits"
+        "no parameter set holds sums over {people} people with these magnitudes, holders, datasets, smudging and mask \
+         bits; use fewer people or datasets, narrower weights, fewer released values or fewer smudging or mask bits"
     )]
     TooLarge {
         /// People asked for.
@@ -59,6 +79,10 @@ pub enum PlanError {
 /// A parameter set with the scales that make every result exact. Only the planner makes one.
 ///
 /// Serialises as its request: reading one plans again, so that scales cannot be forged.
+///
+/// What is worst case and what is not: magnitudes of values and weights count as if everybody had the largest, so no data
+/// break a plan. Errors count by their standard deviation times a tail factor ([`tail`]) that holds for
+/// sub-Gaussian errors with probability 2^-128 over all values, which needs honestly drawn keys and encryptions.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Plan {
     request: PlanRequest,
@@ -76,11 +100,17 @@ impl Plan {
             || magnitudes.iter().any(|m| !(1..=1 << 20).contains(m))
             || !(1..=64).contains(&request.holders)
             || !(1..=1 << 40).contains(&request.values)
+            || !(1..=MAX_DATASETS).contains(&request.datasets)
             || request.smudging_bits > 128
+            || request.mask_bits > 100
         {
             return Err(PlanError::OutOfRange);
         }
-        if request.holders > 1 && request.smudging_bits < 40 {
+        if (1..LEAST_HIDING_BITS).contains(&request.mask_bits) {
+            return Err(PlanError::Masks);
+        }
+        let shares_travel = request.holders > 1 || request.mask_bits > 0;
+        if shares_travel && request.smudging_bits < LEAST_HIDING_BITS {
             return Err(PlanError::Smudging);
         }
         Params::ALL
@@ -93,9 +123,12 @@ impl Plan {
     fn with_params(request: PlanRequest, params: Params) -> Option<Self> {
         let [people, dosage_max, weight_max] =
             [request.people, request.dosage_max, request.weight_max].map(f64::from);
-        // Delta (n G Y + 1/2) < Q / 2, a little below so that rounding in this arithmetic cannot matter.
+        // Delta (n G Y + K 2^t + 1/2) < Q / 2, a little below so that rounding in this arithmetic cannot matter.
         let q: f64 = params.moduli().map(|m| m.value() as f64).product();
-        let delta = q / (2.0 * people * dosage_max * weight_max + 1.0) * (1.0 - 1e-9);
+        let holders = f64::from(request.holders);
+        let masks = mask_bits(&request).map_or(0.0, |bits| holders * 2f64.powi(bits as i32));
+        let largest = people * dosage_max * weight_max + masks;
+        let delta = q / (2.0 * largest + 1.0) * (1.0 - 1e-9);
         // The two large noise terms are equal where Delta_y Y = Delta_g G sqrt(N).
         let ratio = (params.degree() as f64).sqrt() * dosage_max / weight_max;
         let delta_g = (delta / ratio).sqrt().floor();
@@ -103,8 +136,17 @@ impl Plan {
         if delta_g < 1.0 || delta_y < 1.0 {
             return None;
         }
-        let holders = f64::from(request.holders);
-        let noise = SumNoise { params, people, dosage_max, weight_max, delta_g, delta_y, holders };
+        let datasets = f64::from(request.datasets);
+        let noise = SumNoise {
+            params,
+            people,
+            dosage_max,
+            weight_max,
+            delta_g,
+            delta_y,
+            holders,
+            datasets,
+        };
         let deviation = noise.output_deviation();
         let plan =
             Self { request, params, delta_g: delta_g as u128, delta_y: delta_y as u128, deviation };
@@ -143,10 +185,27 @@ impl Plan {
 
     /// Standard deviation of each holder's smudging; zero for a sole holder.
     pub fn smudging(&self) -> f64 {
+        self.smudging_noise().map_or(0.0, Smudging::deviation)
+    }
+
+    /// Distribution of each holder's smudging; `None` for a sole holder whose shares never leave it.
+    pub fn smudging_noise(&self) -> Option<Smudging> {
         match self.request.smudging_bits {
-            0 => 0.0,
-            bits => smudging_deviation(bits, self.request.values, self.deviation),
+            0 => None,
+            bits => Some(Smudging::hiding(smudging_deviation(
+                bits,
+                self.request.values,
+                self.deviation,
+            ))),
         }
+    }
+
+    /// Refresh masks are uniform in `[-2^t, 2^t)`: this is t, or `None` where the plan has no room for masks.
+    ///
+    /// `2^t >= 2^mask_bits n G Y`, so two values that a result may have differ by at most `2^-mask_bits` of the mask's
+    /// range: that bounds the statistical distance of their masked versions.
+    pub fn mask_bits(&self) -> Option<u32> {
+        mask_bits(&self.request)
     }
 
     /// What the noise of no result exceeds, but with probability 2^-128 over all released values together.
@@ -168,17 +227,32 @@ impl Plan {
             .saturating_mul(i64::from(r.weight_max))
     }
 
-    /// Digest of parameters and scales.
+    /// Digest of parameters, request, scales and smudging: of everything that a share depends on.
     pub fn digest(&self) -> Digest {
         let text = format!(
-            "{} {:?} {} {}",
+            "{} {:?} {} {} {:?}",
             self.params.digest(),
             self.request,
             self.delta_g,
-            self.delta_y
+            self.delta_y,
+            self.smudging_noise()
         );
         Digest::derive("hegwas v1 plan", text.as_bytes())
     }
+}
+
+/// Least statistical bits of smudging and of masks.
+pub const LEAST_HIDING_BITS: u32 = 40;
+/// Most contributions to one result.
+pub const MAX_DATASETS: u32 = u16::MAX as u32;
+
+fn mask_bits(request: &PlanRequest) -> Option<u32> {
+    let range = u128::from(request.people)
+        * u128::from(request.dosage_max)
+        * u128::from(request.weight_max);
+    let range_bits = range.next_power_of_two().trailing_zeros();
+    // Beside at least 40 bits of smudging a modulus of 200 bits leaves at most 124 for the masks of all holders together.
+    (request.mask_bits > 0).then_some(request.mask_bits + range_bits)
 }
 
 impl Serialize for Plan {
@@ -204,9 +278,24 @@ mod tests {
         values: u64,
         weight_max: u32,
     ) -> Option<Params> {
-        Plan::new(PlanRequest { people, values, dosage_max: 1, weight_max, holders, smudging_bits })
-            .ok()
-            .map(|p| p.params())
+        let sole = PlanRequest::sole_holder(people);
+        set(PlanRequest { values, weight_max, holders, smudging_bits, ..sole })
+    }
+
+    fn set(request: PlanRequest) -> Option<Params> {
+        Plan::new(request).ok().map(|plan| plan.params())
+    }
+
+    /// Most people that a parameter set serves, to about one part in a thousand.
+    fn capacity(request: PlanRequest, params: Params) -> u32 {
+        let serves =
+            |people| Plan::with_params(PlanRequest { people, ..request }, params).is_some();
+        let (mut low, mut high) = (1, 1 << 24);
+        while low + low / 1000 + 1 < high {
+            let middle = low + (high - low) / 2;
+            if serves(middle) { low = middle } else { high = middle }
+        }
+        if serves(low) { low } else { 0 }
     }
 
     #[test]
@@ -230,6 +319,60 @@ mod tests {
         let wide =
             PlanRequest { smudging_bits: 128, holders: 3, ..PlanRequest::sole_holder(1_000_000) };
         assert_eq!(Plan::new(wide), Err(PlanError::TooLarge { people: 1_000_000 }));
+        let sole = PlanRequest::sole_holder(100);
+        for datasets in [0, 1 << 16] {
+            let bad = PlanRequest { datasets, ..sole };
+            assert_eq!(Plan::new(bad), Err(PlanError::OutOfRange));
+        }
+        let masked = |mask_bits| PlanRequest { mask_bits, smudging_bits: 40, values: 1, ..sole };
+        assert_eq!(Plan::new(masked(39)), Err(PlanError::Masks));
+        assert_eq!(Plan::new(masked(101)), Err(PlanError::OutOfRange));
+        assert!(Plan::new(masked(40)).is_ok());
+        let unsmudged = PlanRequest { smudging_bits: 0, ..masked(40) };
+        assert_eq!(Plan::new(unsmudged), Err(PlanError::Smudging));
+    }
+
+    #[test]
+    fn what_several_holders_can_do() {
+        let study = |holders, values, mask_bits| PlanRequest {
+            holders,
+            values,
+            mask_bits,
+            smudging_bits: 40,
+            ..PlanRequest::sole_holder(1)
+        };
+        let about = |request, params, people: u32| {
+            let found = capacity(request, params);
+            assert!(found.abs_diff(people) <= people / 100 + 1, "{found}, not {people}");
+        };
+        // 40 bits over the whole study of 2^21 values, then per value alone.
+        about(study(3, 1 << 21, 0), Params::N8192Q150, 13_736);
+        about(study(10, 1 << 21, 0), Params::N8192Q150, 7_520);
+        about(study(3, 1, 0), Params::N8192Q150, 1 << 24);
+        about(PlanRequest { weight_max: 1023, ..study(3, 1, 0) }, Params::N8192Q150, 20_976);
+        about(study(10, 1 << 30, 0), Params::N8192Q200, 1 << 24);
+        // Switching noise of many datasets is far below that of the sums.
+        let many = PlanRequest { datasets: 1000, ..study(3, 1 << 21, 0) };
+        about(many, Params::N8192Q150, 13_736);
+        // Masks of 40 bits need the largest set.
+        about(study(3, 1, 40), Params::N8192Q150, 8);
+    }
+
+    #[test]
+    fn masks_cover_the_range_and_fit_the_modulus() {
+        let request = PlanRequest {
+            holders: 3,
+            smudging_bits: 40,
+            mask_bits: 40,
+            values: 1 << 21,
+            ..PlanRequest::sole_holder(20_000)
+        };
+        let plan = Plan::new(request).unwrap();
+        assert_eq!((plan.params(), plan.mask_bits()), (Params::N8192Q200, Some(55)));
+        let (delta, masks) = (plan.delta_g() as f64 * plan.delta_y() as f64, 3.0 * 2f64.powi(55));
+        assert!((delta * (20_000.0 + masks + 0.5)).log2() < plan.params().log2_q() - 1.0);
+        let without = Plan::new(PlanRequest { mask_bits: 0, ..request }).unwrap();
+        assert_eq!(without.mask_bits(), None);
     }
 
     #[test]

@@ -23,12 +23,23 @@ pub struct PublicKey {
     a: Vec<u64>,
 }
 
-/// Contributions that do not belong together.
+/// Contributions that make no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the study needs {expected} key contributions of its own holders; {found} fit")]
-pub struct ContributionError {
-    expected: usize,
-    found: usize,
+pub enum ContributionError {
+    /// They do not belong together.
+    #[error("the study needs {expected} key contributions of its own holders; {found} fit")]
+    Count {
+        /// Holders.
+        expected: usize,
+        /// Contributions that fit.
+        found: usize,
+    },
+    /// Contributions of several holders that were not committed to.
+    #[error(
+        "a study of several key holders makes its key in a ceremony: all commitments first, then what they open; the last \
+         contribution could otherwise choose the key"
+    )]
+    SeveralHolders,
 }
 
 /// The mask `a` of a study: `words()` uniform words, expanded from the study's digest.
@@ -69,7 +80,7 @@ impl PublicShare {
 }
 
 impl PublicKey {
-    /// Adds up the contributions of all `holders` holders.
+    /// The key of a sole holder from its contribution. With several holders see [`crate::ceremony::public_key`].
     pub fn combine(
         params: Params,
         study: Digest,
@@ -78,8 +89,16 @@ impl PublicKey {
     ) -> Result<Self, ContributionError> {
         let fitting = shares.iter().filter(|s| s.params == params && s.study == study).count();
         if fitting != holders || shares.len() != holders || holders == 0 {
-            return Err(ContributionError { expected: holders, found: fitting });
+            return Err(ContributionError::Count { expected: holders, found: fitting });
         }
+        if holders > 1 {
+            return Err(ContributionError::SeveralHolders);
+        }
+        Ok(Self::sum(params, study, shares))
+    }
+
+    /// Adds up contributions that belong together.
+    pub(crate) fn sum(params: Params, study: Digest, shares: &[PublicShare]) -> Self {
         let mut b = vec![0; params.words()];
         for share in shares {
             for ((sum, words), m) in b
@@ -92,7 +111,7 @@ impl PublicKey {
                 }
             }
         }
-        Ok(Self { params, study, b, a: study_mask(params, study) })
+        Self { params, study, b, a: study_mask(params, study) }
     }
 
     /// `sum p_k`.
@@ -191,20 +210,23 @@ mod tests {
     }
 
     #[test]
-    fn all_holders_of_this_study_are_needed() {
+    fn a_key_without_ceremony_has_one_holder_of_this_study() {
         let (params, study) = (Params::N2048Q50, Digest::of(b"study"));
         let share =
             |name: &[u8]| PublicShare::new(params, Digest::of(name), vec![1; params.words()]);
         let (ours, other) = (share(b"study"), share(b"other"));
-        assert!(PublicKey::combine(params, study, 2, core::slice::from_ref(&ours)).is_err());
-        assert!(PublicKey::combine(params, study, 2, &[ours.clone(), other]).is_err());
-        assert!(PublicKey::combine(params, study, 0, &[]).is_err());
-        assert!(
-            PublicKey::combine(params, study, 2, &[ours.clone(), ours])
-                .unwrap()
-                .b()
-                .iter()
-                .all(|&w| w == 2)
-        );
+        let combine = |holders, shares: &[PublicShare]| {
+            PublicKey::combine(params, study, holders, shares).map(|key| key.b().to_vec())
+        };
+        let count = |expected, found| Err(ContributionError::Count { expected, found });
+        assert_eq!(combine(1, core::slice::from_ref(&ours)), Ok(vec![1; params.words()]));
+        assert_eq!(combine(1, &[]), count(1, 0));
+        assert_eq!(combine(1, core::slice::from_ref(&other)), count(1, 0));
+        assert_eq!(combine(2, core::slice::from_ref(&ours)), count(2, 1));
+        assert_eq!(combine(2, &[ours.clone(), other]), count(2, 1));
+        assert_eq!(combine(0, &[]), count(0, 0));
+        let several = Err(ContributionError::SeveralHolders);
+        assert_eq!(combine(2, &[ours.clone(), ours.clone()]), several);
+        assert!(PublicKey::sum(params, study, &[ours.clone(), ours]).b().iter().all(|&w| w == 2));
     }
 }

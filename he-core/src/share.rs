@@ -1,5 +1,14 @@
 //! Decryption shares and their combination. Protocol section 6.
 
+mod fingerprint;
+mod ledger;
+mod refresh;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::fingerprint::C1Fingerprint;
+pub use self::ledger::{AdmitError, Admitted, LedgerError, ShareLedger, ShareRecord};
+pub use self::refresh::combine_refreshed;
 use crate::arith::{Crt, Ring};
 use crate::codec::{CodecError, Header, Kind};
 use crate::params::Params;
@@ -7,13 +16,33 @@ use crate::planner::Plan;
 use crate::public_key::{bulk_bytes, unpack_polynomials};
 use crate::result::SwitchedUnit;
 
-/// One holder's share of a result unit: `h_k = C1 S_k + e'_k` for each of its ciphertexts.
+/// What a share is for. A `C1` gets one share of one kind for ever: the difference of two would be the mask.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ShareKind {
+    /// To open the result: `C1 S_k + e'_k`.
+    Open,
+    /// To go on computing: `C1 S_k + Delta mu_k + e'_k` with a mask `mu_k`.
+    Refresh,
+}
+
+impl ShareKind {
+    /// Number in the header of a share.
+    fn code(self) -> u32 {
+        match self {
+            Self::Open => 0,
+            Self::Refresh => 1,
+        }
+    }
+}
+
+/// One holder's share of a result unit: `h_k = C1 S_k + e'_k` for each of its ciphertexts, masked if for refreshing.
 ///
 /// With all shares of a unit its content is known: whoever may not read the result must not receive one. `Debug` shows
 /// only the shape.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecryptionShare {
     params: Params,
+    kind: ShareKind,
     bodies: usize,
     channels: usize,
     /// `[body][channel][words]`, NTT domain.
@@ -31,31 +60,48 @@ impl core::fmt::Debug for DecryptionShare {
 
 impl DecryptionShare {
     /// A share computed by the secret half for `unit`.
-    pub fn new(unit: &SwitchedUnit, words: Vec<u64>) -> Self {
+    pub fn new(unit: &SwitchedUnit, kind: ShareKind, words: Vec<u64>) -> Self {
         assert_eq!(
             words.len(),
             unit.bodies() * unit.channels() * unit.params().words(),
             "one polynomial per ciphertext"
         );
-        Self { params: unit.params(), bodies: unit.bodies(), channels: unit.channels(), words }
+        let (params, bodies, channels) = (unit.params(), unit.bodies(), unit.channels());
+        Self { params, kind, bodies, channels, words }
+    }
+
+    /// The words, `[body][channel][words]`, NTT domain: as secret as the result.
+    pub fn words(&self) -> &[u64] {
+        &self.words
     }
 
     /// The object, bound to the result unit by its short digest.
     pub fn to_bytes(&self, unit: [u8; 16]) -> Vec<u8> {
-        let counts = [self.bodies as u32, self.channels as u32, 0, 0];
+        let counts = [self.bodies as u32, self.channels as u32, self.kind.code(), 0];
         bulk_bytes(Kind::DecryptionShare, self.params, unit, counts, &self.words)
     }
 
-    /// Reads a share of `of`, whose object has the short digest `unit`.
+    /// Reads a share that opens `of`, whose object has the short digest `unit`.
     pub fn from_bytes(bytes: &[u8], of: &SwitchedUnit, unit: [u8; 16]) -> Result<Self, CodecError> {
+        Self::read(bytes, of, unit, ShareKind::Open)
+    }
+
+    /// Reads a share of that kind of `of`, whose object has the short digest `unit`.
+    pub fn read(
+        bytes: &[u8],
+        of: &SwitchedUnit,
+        unit: [u8; 16],
+        kind: ShareKind,
+    ) -> Result<Self, CodecError> {
         let (header, body) = Header::split(bytes, Kind::DecryptionShare)?;
         header.expect_params(of.params())?;
         header.expect_context(unit, "result")?;
-        if header.counts != [of.bodies() as u32, of.channels() as u32, 0, 0] {
-            return Err(CodecError::Counts("the share is for another number of ciphertexts"));
+        if header.counts != [of.bodies() as u32, of.channels() as u32, kind.code(), 0] {
+            return Err(CodecError::Counts(
+                "the share is for another number of ciphertexts or of another kind",
+            ));
         }
-        let words = unpack_polynomials(body, of.params(), of.bodies() * of.channels())?;
-        Ok(Self { params: of.params(), bodies: of.bodies(), channels: of.channels(), words })
+        Ok(Self::new(of, kind, unpack_polynomials(body, of.params(), of.bodies() * of.channels())?))
     }
 }
 
@@ -92,6 +138,19 @@ pub enum CombineError {
         /// Shares that fit.
         found: usize,
     },
+    /// More contributions than the plan is made for.
+    #[error(
+        "the result sums {found} contributions, the study's plan allows {planned}; it is not a result of this study"
+    )]
+    Contributions {
+        /// Datasets of the plan.
+        planned: u32,
+        /// Contributions to the result.
+        found: u32,
+    },
+    /// Refresh shares of a study without masks.
+    #[error("the study's plan has no room for refresh masks; plan again with mask bits")]
+    Masks,
     /// A value that no honest input gives.
     #[error(
         "a decrypted sum is out of range: a ciphertext, share or key does not belong here, or an input was not \
@@ -112,7 +171,7 @@ pub fn combine(
 ) -> Result<UnitValues, CombineError> {
     let crt = Crt::new(unit.params());
     let (largest, noise_bound) = (plan.largest_result(), plan.noise_bound());
-    let values = phases(ring, plan, unit, shares)?
+    let values = phases(ring, plan, unit, shares, ShareKind::Open)?
         .map(|residues| match crt.decode(residues.iter().copied(), plan.scale()) {
             Some((value, noise)) if value.abs() <= largest && noise.abs() <= noise_bound => {
                 Ok(value)
@@ -134,7 +193,7 @@ pub fn measure_noise(
 ) -> Result<(f64, f64), CombineError> {
     let crt = Crt::new(unit.params());
     let (mut squares, mut largest, mut count) = (0.0, 0.0f64, 0.0);
-    for residues in phases(ring, plan, unit, shares)? {
+    for residues in phases(ring, plan, unit, shares, ShareKind::Open)? {
         let (_, noise) =
             crt.decode(residues.iter().copied(), plan.scale()).ok_or(CombineError::OutOfRange)?;
         squares += noise * noise;
@@ -150,15 +209,21 @@ fn phases(
     plan: &Plan,
     unit: &SwitchedUnit,
     shares: &[DecryptionShare],
+    kind: ShareKind,
 ) -> Result<impl Iterator<Item = [u64; 4]>, CombineError> {
     let params = unit.params();
     let fits = |s: &&DecryptionShare| {
-        (s.params, s.bodies, s.channels) == (params, unit.bodies(), unit.channels())
+        let shape = (params, kind, unit.bodies(), unit.channels());
+        (s.params, s.kind, s.bodies, s.channels) == shape
     };
     let expected = plan.request().holders as usize;
     let found = shares.iter().filter(fits).count();
     if found != expected || shares.len() != expected || plan.params() != params {
         return Err(CombineError::Shares { expected, found });
+    }
+    let (planned, found) = (plan.request().datasets, unit.contributions());
+    if found > planned {
+        return Err(CombineError::Contributions { planned, found });
     }
     let words = params.words();
     let mut phases = Vec::with_capacity(unit.ciphertexts().len() * words);

@@ -164,11 +164,14 @@ pub struct HolderKey {
     params: Params,
     pub(crate) secret: SecretPolynomial,
     error_key: [u8; 16],
+    /// From which the noise of shares and the nonces of commitments are derived.
+    share_key: [u8; 32],
 }
 
 impl Drop for HolderKey {
     fn drop(&mut self) {
         self.error_key.zeroize();
+        self.share_key.zeroize();
     }
 }
 
@@ -191,7 +194,13 @@ impl HolderKey {
             params,
             secret: SecretPolynomial::ternary(ring, key("hegwas v1 study secret")),
             error_key: Digest(key("hegwas v1 study key error")).short(),
+            share_key: key("hegwas v1 study share key"),
         }
+    }
+
+    /// A key for the named purpose, for shares and commitments.
+    pub(crate) fn derive_share_key(&self, context: &str, input: &[u8]) -> [u8; 32] {
+        derive_key(context, &self.share_key, input)
     }
 
     /// The study.

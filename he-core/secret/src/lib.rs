@@ -5,15 +5,22 @@
 //! Section numbers refer to `docs/protocol.md`.
 #![forbid(unsafe_code)]
 
+mod commit;
 mod encrypt;
 mod grant;
 mod keys;
+mod masks;
 mod sampling;
 mod seeds;
 mod share;
+mod smudging;
+mod totals;
 
+pub use commit::RevealError;
 pub use encrypt::{EncryptError, MatrixEncryptor, WeightEncryptor};
 pub use grant::make_switching_key;
 pub use keys::{DatasetKey, HolderKey, MasterKey};
+pub use masks::Masks;
 pub use seeds::{EncryptionSeeds, Entropy};
-pub use share::{ShareError, decryption_share};
+pub use share::{ShareError, decryption_share, refresh_share, smudged_share};
+pub use totals::{Totals, encrypt_totals};

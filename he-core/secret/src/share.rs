@@ -1,11 +1,17 @@
 //! A holder's decryption share. Protocol section 6.
 
 use he_core::Plan;
+use he_core::arith::Ring;
+use he_core::noise::Smudging;
+use he_core::params::Params;
 use he_core::result::SwitchedUnit;
-use he_core::share::DecryptionShare;
+use he_core::share::{Admitted, C1Fingerprint, DecryptionShare, ShareKind};
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 use crate::keys::{HolderKey, multiply_add};
+use crate::masks::Masks;
+use crate::smudging::Noise;
 
 /// Why no share is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,14 +19,16 @@ pub enum ShareError {
     /// Another parameter set than the key's.
     #[error("the result has another parameter set than the study key")]
     Params,
-    /// Several holders need smudged, write-once shares, which this version does not make.
-    #[error(
-        "this version gives shares only to studies with one key holder; use a release that supports consortia"
-    )]
+    /// A share of one of several holders leaves its process: it has to be admitted and smudged.
+    #[error("the study has several key holders: a share has to be written down and smudged first")]
     SeveralHolders,
+    /// Something else was admitted.
+    #[error("the ledger admitted another study, result or kind of share than this one")]
+    NotAdmitted,
 }
 
-/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it.
+/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it, for
+/// whoever has it and `C1` can divide the one by the other and has the key.
 ///
 /// # Errors
 ///
@@ -39,6 +47,130 @@ pub fn decryption_share(
     Ok(unsmudged(key, unit))
 }
 
+/// A share that opens an admitted result unit, `C1 S_k + e'_k` with wide noise `e'_k`.
+///
+/// A function of key and admitted record: the same bytes whenever it is asked for, so a crash between writing the record
+/// and sending the share does no harm. The noise comes from a key derived from the holder's secret, the very words of
+/// `C1`, the job and the kind; nothing else ever derives that key.
+///
+/// # Errors
+///
+/// If `unit` or the key is not what was admitted.
+pub fn smudged_share(
+    ring: &Ring,
+    key: &HolderKey,
+    admitted: &Admitted,
+    unit: &SwitchedUnit,
+) -> Result<DecryptionShare, ShareError> {
+    let smudging = check(ring, key, admitted, unit, ShareKind::Open)?;
+    let words: Vec<Vec<u64>> = pairs(admitted, unit)
+        .into_par_iter()
+        .map(|(c1, fingerprint)| smudged(ring, key, admitted, smudging, c1, fingerprint))
+        .collect();
+    Ok(DecryptionShare::new(unit, ShareKind::Open, words.concat()))
+}
+
+/// A share that refreshes an admitted result unit, `C1 S_k + Delta mu_k + e'_k`, and its masks `mu_k`: uniform integers
+/// in `[-2^t, 2^t)` with `t = plan.mask_bits()`, for each body, channel and coefficient.
+///
+/// Masks and noise are functions of the same inputs as in [`smudged_share`], from keys of their own.
+///
+/// # Errors
+///
+/// If `unit` or the key is not what was admitted.
+pub fn refresh_share(
+    ring: &Ring,
+    key: &HolderKey,
+    admitted: &Admitted,
+    unit: &SwitchedUnit,
+) -> Result<(DecryptionShare, Masks), ShareError> {
+    let smudging = check(ring, key, admitted, unit, ShareKind::Refresh)?;
+    let plan = admitted.plan();
+    let bits = plan.mask_bits().ok_or(ShareError::NotAdmitted)?;
+    let (words, masks): (Vec<Vec<u64>>, Vec<Masks>) = pairs(admitted, unit)
+        .into_par_iter()
+        .map(|(c1, fingerprint)| {
+            let mut share = smudged(ring, key, admitted, smudging, c1, fingerprint);
+            let mut mask_key = derive(key, admitted, "hegwas v1 refresh mask", fingerprint);
+            let masks = Masks::expand(bits, &mask_key, ring.params().degree());
+            mask_key.zeroize();
+            let mut scaled = masks.scaled(ring.params(), plan);
+            ring.forward(&mut scaled);
+            add(ring.params(), &scaled, &mut share);
+            scaled.zeroize();
+            (share, masks)
+        })
+        .unzip();
+    Ok((DecryptionShare::new(unit, ShareKind::Refresh, words.concat()), Masks::concat(masks)))
+}
+
+/// That everything belongs to what was admitted; the smudging to use.
+fn check(
+    ring: &Ring,
+    key: &HolderKey,
+    admitted: &Admitted,
+    unit: &SwitchedUnit,
+    kind: ShareKind,
+) -> Result<Smudging, ShareError> {
+    let (plan, record) = (admitted.plan(), admitted.record());
+    if [unit.params(), plan.params(), ring.params()].iter().any(|&p| p != key.params()) {
+        return Err(ShareError::Params);
+    }
+    if record.study() != key.study() || record.kind() != kind || !admitted.covers(unit) {
+        return Err(ShareError::NotAdmitted);
+    }
+    plan.smudging_noise().ok_or(ShareError::NotAdmitted)
+}
+
+fn pairs<'a>(
+    admitted: &'a Admitted,
+    unit: &'a SwitchedUnit,
+) -> Vec<(&'a [u64], &'a C1Fingerprint)> {
+    unit.ciphertexts().map(|(_, c1)| c1).zip(admitted.record().ciphertexts()).collect()
+}
+
+/// `C1 S_k + e'_k`, NTT domain.
+fn smudged(
+    ring: &Ring,
+    key: &HolderKey,
+    admitted: &Admitted,
+    smudging: Smudging,
+    c1: &[u64],
+    fingerprint: &C1Fingerprint,
+) -> Vec<u64> {
+    let context = match admitted.record().kind() {
+        ShareKind::Open => "hegwas v1 smudging of an opening share",
+        ShareKind::Refresh => "hegwas v1 smudging of a refresh share",
+    };
+    let params = ring.params();
+    let mut noise_key = derive(key, admitted, context, fingerprint);
+    let mut share = Noise::expand(smudging, &noise_key, params.degree()).residues(params);
+    noise_key.zeroize();
+    ring.forward(&mut share);
+    multiply_add(params, c1, &key.secret.0, &mut share);
+    share
+}
+
+/// A key bound to the holder's secret, the purpose, the exact `C1` and the job.
+fn derive(
+    key: &HolderKey,
+    admitted: &Admitted,
+    context: &str,
+    fingerprint: &C1Fingerprint,
+) -> [u8; 32] {
+    let input = [fingerprint.c1().0, admitted.record().job().0].concat();
+    key.derive_share_key(context, &input)
+}
+
+fn add(params: Params, terms: &[u64], sums: &mut [u64]) {
+    let limbs = sums.chunks_exact_mut(params.degree()).zip(terms.chunks_exact(params.degree()));
+    for ((sums, terms), m) in limbs.zip(params.moduli()) {
+        for (sum, &term) in sums.iter_mut().zip(terms) {
+            *sum = m.add(*sum, term);
+        }
+    }
+}
+
 fn unsmudged(key: &HolderKey, unit: &SwitchedUnit) -> DecryptionShare {
     let params = unit.params();
     let c1: Vec<&[u64]> = unit.ciphertexts().map(|(_, c1)| c1).collect();
@@ -50,5 +182,56 @@ fn unsmudged(key: &HolderKey, unit: &SwitchedUnit) -> DecryptionShare {
             h
         })
         .collect();
-    DecryptionShare::new(unit, words.concat())
+    DecryptionShare::new(unit, ShareKind::Open, words.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use he_core::arith::{Crt, Scale};
+    use he_core::share::ShareLedger;
+    use he_core::totals::EncryptedTotals;
+    use he_core::{Digest, PlanRequest};
+
+    use super::*;
+    use crate::keys::MasterKey;
+
+    /// What is left of a share without the product is noise of the planned deviation.
+    #[test]
+    fn a_share_is_the_product_and_planned_noise() {
+        let request = PlanRequest {
+            holders: 3,
+            smudging_bits: 40,
+            values: 1 << 21,
+            ..PlanRequest::sole_holder(100)
+        };
+        let plan = Plan::new(request).unwrap();
+        let (params, study) = (plan.params(), Digest::of(b"study"));
+        let ring = Ring::new(params);
+        let key = HolderKey::derive(&MasterKey::from_bytes([7; 32]), &ring, study);
+        let words = he_core::public_key::study_mask(params, Digest::of(b"ciphertext"));
+        let unit = EncryptedTotals::new(params, 1, 1, [words.clone(), words].concat()).into_unit();
+        let mut ledger = ShareLedger::restore(study, plan, []).unwrap();
+        let admitted = ledger
+            .admit(Digest::of(b"job"), ShareKind::Open, &unit, |_| Ok::<(), Infallible>(()))
+            .unwrap();
+        let mut rest = smudged_share(&ring, &key, &admitted, &unit).unwrap().words().to_vec();
+        let product = unsmudged(&key, &unit);
+        let limbs = rest
+            .chunks_exact_mut(params.degree())
+            .zip(product.words().chunks_exact(params.degree()));
+        for ((rest, product), m) in limbs.zip(params.moduli()) {
+            rest.iter_mut().zip(product).for_each(|(r, &p)| *r = m.sub(*r, p));
+        }
+        ring.inverse(&mut rest);
+        let (crt, scale) = (Crt::new(params), Scale::product(1 << 100, 1 << 48));
+        let squares: f64 = (0..params.degree())
+            .map(|i| rest.iter().copied().skip(i).step_by(params.degree()))
+            .map(|residues| crt.decode(residues, scale).unwrap().1.powi(2))
+            .sum();
+        let ratio = (squares / params.degree() as f64).sqrt() / plan.smudging();
+        // Five deviations of the estimate from 8192 values.
+        assert!((ratio - 1.0).abs() < 5.0 / (2.0 * params.degree() as f64).sqrt(), "{ratio}");
+    }
 }

@@ -301,6 +301,7 @@ fn switching_noise_alone_agrees_with_its_prediction() {
         delta_g: one.plan.delta_g() as f64,
         delta_y: one.plan.delta_y() as f64,
         holders: 1.0,
+        datasets: 1.0,
     };
     let predicted = noise.output_deviation();
     assert!(

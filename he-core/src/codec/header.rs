@@ -45,6 +45,9 @@ kinds! {
     SwitchingKey = 4, "a switching key", 64 * MIB;
     PublicShare = 5, "a public key contribution", 4 * MIB;
     DecryptionShare = 6, "a decryption share", 64 * MIB;
+    Commitment = 7, "a commitment", 32;
+    Reveal = 8, "a revealed object", 65 * MIB;
+    EncryptedTotals = 9, "a site's encrypted totals", 64 * MIB;
     Panel = 16, "a variant panel", 4096 * MIB;
     Dataset = 17, "a dataset manifest", 64 * MIB;
     Phenotype = 18, "a phenotype manifest", 16 * MIB;
@@ -55,6 +58,7 @@ kinds! {
     Envelope = 23, "a signed object", 65 * MIB;
     MasterKey = 32, "a master key", 4096;
     HolderKey = 33, "a holder's study key", 4096;
+    ShareRecord = 34, "a record of a share", MIB;
 }
 
 /// What precedes every body.
