@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
     let bad = |e: CodecError| Error::corrupt(format_args!("{}: {e}", path.display()));
     let header = Header::parse(head).map_err(bad)?;
-    if matches!(header.kind, Kind::MasterKey | Kind::HolderKey) {
+    if header.kind == Kind::MasterKey {
         return key(path);
     }
     let bytes = read_limited(path, header.kind.limit() + HEADER_LEN as u64)?;
