@@ -174,7 +174,9 @@ fn run_record(path: &Path) -> Result<Report> {
         "counts",
         "seconds",
         "bytes_uploaded",
+        "cpu_seconds",
         "peak_memory",
+        "peak_anonymous_memory",
         "server",
     ] {
         if let Some(value) = record.get(name).filter(|v| !v.is_null()) {

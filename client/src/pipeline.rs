@@ -4,6 +4,7 @@
 //! modules are the bodies of commands.
 
 mod assoc;
+mod costs;
 mod demo;
 mod encrypt;
 mod folder;
@@ -14,6 +15,7 @@ mod prepare;
 mod publish;
 mod remote;
 mod result;
+mod shares;
 mod study;
 
 pub use assoc::assoc;
