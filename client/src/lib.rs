@@ -27,6 +27,7 @@ pub mod local_server;
 pub mod net;
 pub mod pipeline;
 pub mod record;
+mod shares;
 pub mod sink;
 pub mod usage;
 

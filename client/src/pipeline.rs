@@ -15,7 +15,6 @@ mod prepare;
 mod publish;
 mod remote;
 mod result;
-mod shares;
 mod study;
 
 pub use assoc::assoc;

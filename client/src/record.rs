@@ -71,7 +71,10 @@ impl Stages {
         let result = work();
         let seconds = self.begin.elapsed().as_secs_f64() - start;
         let [ours_after, servers_after] = self.cpu();
-        let spent = |after: Option<f64>, before: Option<f64>| Some(after? - before.unwrap_or(0.0));
+        // Hundredths, as they were counted: no digits that only a subtraction makes.
+        let spent = |after: Option<f64>, before: Option<f64>| {
+            Some(((after? - before.unwrap_or(0.0)) * 100.0).round() / 100.0)
+        };
         self.console.detail(format_args!("{name}: {seconds:.3} s"));
         let stage = Stage {
             name: name.to_owned(),

@@ -11,12 +11,12 @@ use super::folder::PrivateFile;
 use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
-use super::shares::ShareFile;
 use super::{remote, use_threads};
 use crate::cli::result::ResultArgs;
 use crate::cli::share::ShareArgs;
 use crate::console::{Console, Unit};
 use crate::net::{Client, Collection};
+use crate::shares::ShareFile;
 use crate::{Error, Result};
 
 /// A computed job with its study.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::common::{hegwas, run, text};
 use crate::proxy::Proxy;
@@ -39,7 +40,7 @@ fn an_upload_survives_the_death_of_the_server_and_its_own() {
     // Both die in the middle. The same command sends the rest, and only that.
     let mut pushing = site.command(&push).stderr(Stdio::null()).spawn().unwrap();
     let killed = kill_halfway(&proxy, bytes, vec![site.server.id(), pushing.id()]);
-    killed.recv().unwrap();
+    killed.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(!pushing.wait().unwrap().success());
     site.restart(&proxy);
     let pushed = &site.json(&push)[0];
@@ -57,7 +58,7 @@ fn an_upload_survives_the_death_of_the_server_and_its_own() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    killed.recv().unwrap();
+    killed.recv_timeout(Duration::from_secs(60)).unwrap();
     site.restart(&proxy);
     assert!(pushing.wait().unwrap().success());
 }

@@ -117,6 +117,7 @@ fn every_step_with_a_key_file_and_a_passphrase_file() {
         ("pilot.assoc.tsv", "table"),
         ("plain.run.json", "record"),
         ("sealed.key", "age"),
+        ("pilot.share", "decryption shares of a result"),
     ] {
         let text = run(hegwas().arg("inspect").arg(site.path(file)));
         assert!(text.contains(kind) && !text.contains("P000001"), "{file}: {text}");
@@ -183,4 +184,41 @@ fn keys_are_made_once_and_show_who_they_are() {
     let json = run(hegwas().args(["--json", "key", "show"]).arg(&key));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(json.to_string().contains(&did));
+}
+
+#[test]
+fn the_demo_ends_with_the_check_and_the_top_hits() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = |out: &str, json: &[&str]| {
+        let mut command = hegwas();
+        command.args(json).args(["demo", "--people", "400", "--variants", "3000", "--out"]);
+        run(command.arg(dir.path().join(out)))
+    };
+    let said = demo("text", &[]);
+    assert!(said.contains("CHROM") && said.contains("identical, byte for byte"), "{said}");
+    for file in [
+        "result.assoc.tsv",
+        "result.run.json",
+        "result.allelic.manhattan.png",
+        "result.trend.qq.svg",
+    ] {
+        assert!(dir.path().join("text").join(file).exists(), "{file}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&demo("json", &["--json"])).unwrap();
+    assert_eq!((&json["identical"], json["planted"].as_array().unwrap().len()), (&true.into(), 6));
+    let run = &json["run"];
+    assert!(run["server"]["pid"].is_u64() && run["bytes_uploaded"].as_u64().unwrap() > 1 << 20);
+    let stages: Vec<&str> =
+        run["stages"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    for name in ["read", "encrypt and upload", "compute", "decrypt", "report"] {
+        assert!(stages.contains(&name), "{stages:?}");
+    }
+    if cfg!(target_os = "linux") {
+        for place in [run, &run["server"]] {
+            let peak = |name: &str| place[name].as_u64().unwrap();
+            assert!(peak("peak_anonymous_memory") > 1 << 20);
+            assert!(peak("peak_anonymous_memory") <= peak("peak_memory"), "{place}");
+            assert!(place["cpu_seconds"].as_f64().unwrap() > 0.0);
+        }
+    }
 }

@@ -18,7 +18,7 @@ const MAX_LENGTH: u64 = 64 << 30;
 
 /// An open file of shares.
 #[derive(Debug)]
-pub(super) struct ShareFile {
+pub(crate) struct ShareFile {
     path: PathBuf,
     file: File,
     /// Where each result object's share lies: offset and length.
@@ -27,7 +27,7 @@ pub(super) struct ShareFile {
 
 impl ShareFile {
     /// Opens a file and finds the shares in it; reads their headers only.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let bad = |what: &dyn std::fmt::Display| {
             Error::corrupt(format_args!("{}: {what}", path.display()))
                 .with_remedy("make the share again with `hegwas share`, and copy it whole")
@@ -56,8 +56,13 @@ impl ShareFile {
         Ok(Self { path: path.to_owned(), file, places })
     }
 
+    /// How many shares it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// The share of a result object, as bytes.
-    pub(super) fn get(&self, object: &Digest) -> Result<Vec<u8>> {
+    pub(crate) fn get(&self, object: &Digest) -> Result<Vec<u8>> {
         let &(offset, length) = self.places.get(&object.short()).ok_or_else(|| {
             Error::corrupt(format_args!("{} holds no share of this result", self.path.display()))
                 .with_remedy("make the share again with `hegwas share` for this job")
@@ -90,6 +95,7 @@ mod tests {
     fn each_share_is_found_by_its_object() {
         let (one, two) = (share(1, b"first"), share(2, b""));
         let file = open(&[&one[..], &two].concat()).unwrap();
+        assert_eq!(file.len(), 2);
         assert_eq!(file.get(&Digest([1; 32])).unwrap(), one);
         assert_eq!(file.get(&Digest([2; 32])).unwrap(), two);
         let missing = file.get(&Digest([3; 32])).unwrap_err();
