@@ -48,14 +48,9 @@ fn compare(a: &Cohort, b: &Cohort) {
 
 #[test]
 fn synthetic_genotypes_in_four_formats() {
-    for name in ["small", "edge"] {
-        let expected = bed(&data_folder().join(name));
-        for extension in ["vcf", "vcf.gz", "bcf"] {
-            let path = data_folder().join(format!("{name}.{extension}"));
-            if path.exists() {
-                compare(&expected, &vcf(&path));
-            }
-        }
+    let expected = bed(&data_folder().join("small"));
+    for extension in ["vcf", "vcf.gz", "bcf"] {
+        compare(&expected, &vcf(&data_folder().join(format!("small.{extension}"))));
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use gwas::io::{Cohort, Sample, Sex};
+use gwas::io::Cohort;
 use gwas::wire::Envelope;
 
 use crate::bundle::{MANIFEST, PANEL, PEOPLE};
@@ -99,36 +99,4 @@ pub(super) fn save_cohort(folder: &Path, cohort: &Cohort) -> Result<()> {
         people.push('\n');
     }
     save_private(&folder.join(PEOPLE), people.as_bytes())
-}
-
-/// Largest list of people that is read.
-const MAX_PEOPLE_FILE: u64 = 1 << 30;
-
-/// Reads who the rows of a dataset are.
-pub(super) fn load_people(folder: &Path) -> Result<Vec<Sample>> {
-    let path = folder.join(PEOPLE);
-    let length = std::fs::metadata(&path).map_err(Error::file("read", &path))?.len();
-    let bad = |line: usize| {
-        Error::input(format_args!("{} line {line}: not FID and IID", path.display()))
-            .with_remedy("use the folder as `hegwas encrypt` wrote it")
-    };
-    if length > MAX_PEOPLE_FILE {
-        return Err(bad(1));
-    }
-    let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let mut lines = (1..).zip(text.lines());
-    if lines.next().is_none_or(|(_, header)| header != "#FID\tIID") {
-        return Err(bad(1));
-    }
-    lines
-        .map(|(number, line)| match line.split_once('\t') {
-            Some((fid, iid)) if !iid.is_empty() && !iid.contains('\t') => Ok(Sample {
-                fid: Some(fid.into()),
-                iid: iid.into(),
-                sex: Sex::Unknown,
-                founder: true,
-            }),
-            _ => Err(bad(number)),
-        })
-        .collect()
 }

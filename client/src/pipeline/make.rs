@@ -13,11 +13,11 @@ use he_core::{Digest, Plan, PlanRequest};
 use serde::Serialize;
 
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
-use super::folder::{NewFolder, load_people, save_cohort, save_manifest};
+use super::folder::{NewFolder, save_cohort, save_manifest};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::study::{StudyText, sign};
 use super::{publish, remote, use_threads};
-use crate::bundle::{Bundle, CHUNKS, Manifest};
+use crate::bundle::{Bundle, CHUNKS, Manifest, read_people};
 use crate::cli::common::{KeyFileArgs, PhenotypeArgs, ServerArgs};
 use crate::cli::encrypt::EncryptArgs;
 use crate::cli::grant::{GrantArgs, GrantCommand};
@@ -197,7 +197,7 @@ fn further_phenotype(
             "use the key file that encrypted it; no other can encrypt weights for it",
         ));
     }
-    let samples = load_people(folder)?;
+    let samples = read_people(folder)?;
     let phenotype = read_phenotype(&args.phenotype, &samples)?;
     let ring = Ring::new(opened.message.plan.params());
     let id =

@@ -13,6 +13,7 @@ mod bad_objects;
 #[path = "../common/mod.rs"]
 mod common;
 mod crashes;
+mod examples;
 mod no_plaintext;
 mod proxy;
 mod scan;
