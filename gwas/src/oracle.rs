@@ -58,11 +58,14 @@ pub fn truth(copies: &[Option<u8>], cases: &[Option<bool>]) -> Truth {
         called.iter().filter(|c| c.1 == case).map(|c| f(c.0)).sum()
     };
     // Rows: cases, controls. First column: what the odds ratio is of.
-    let table = |f: &dyn Fn(f64) -> [f64; 2]| {
-        [true, false].map(|case| [0, 1].map(|i| count(case, &|g| f(g)[i])))
+    let table = |with: &dyn Fn(f64) -> f64, without: &dyn Fn(f64) -> f64| {
+        [true, false].map(|case| [count(case, with), count(case, without)])
     };
-    let alleles = table(&|g| [g, 2.0 - g]);
-    let share = |yes: bool| if yes { [1.0, 0.0] } else { [0.0, 1.0] };
+    let alleles = table(&|g| g, &|g| 2.0 - g);
+    let carriers = |least: f64| {
+        let share = |yes: bool| f64::from(u8::from(yes));
+        table(&|g| share(g >= least), &|g| share(g < least))
+    };
     let genotypes = [true, false]
         .map(|case| [0.0, 1.0, 2.0].map(|g| count(case, &|h| f64::from(u8::from(g == h)))));
     let whole = |row: [f64; 3]| row.map(|n| n as u64);
@@ -83,7 +86,7 @@ pub fn truth(copies: &[Option<u8>], cases: &[Option<bool>]) -> Truth {
         None => undefined(missing_side),
         Some((chisq, df, expected)) => tested(chisq, df, low(expected)),
     };
-    let everybody = [0, 1, 2].map(|g| in_cases[g] + in_controls[g]);
+    let ([r0, r1, r2], [s0, s1, s2]) = (in_cases, in_controls);
     let mean = called.iter().map(|c| c.0).sum::<f64>() / called.len() as f64;
     Truth {
         people: [in_controls, in_cases],
@@ -92,11 +95,11 @@ pub fn truth(copies: &[Option<u8>], cases: &[Option<bool>]) -> Truth {
             two_by_two(alleles),
             trend,
             genotypic,
-            two_by_two(table(&|g| share(g > 0.5))),
-            two_by_two(table(&|g| share(g > 1.5))),
+            two_by_two(carriers(1.0)),
+            two_by_two(carriers(2.0)),
         ],
         hwe_controls: hwe::exact_p(in_controls),
-        hwe_all: hwe::exact_p(everybody),
+        hwe_all: hwe::exact_p([r0 + s0, r1 + s1, r2 + s2]),
     }
 }
 

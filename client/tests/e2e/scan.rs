@@ -49,10 +49,13 @@ pub fn encode(encoding: &str, values: &[i64]) -> Option<Vec<u8>> {
     })
 }
 
+/// What it is, and its bytes.
+type Needle = (String, Vec<u8>);
+
 /// What is searched for, by length and then by hash.
 #[derive(Default)]
 pub struct Needles {
-    by_length: HashMap<usize, HashMap<u64, Vec<(String, Vec<u8>)>>>,
+    by_length: HashMap<usize, HashMap<u64, Vec<Needle>>>,
     pub count: usize,
 }
 
