@@ -106,7 +106,7 @@ mod tests {
     fn bad_share_files_are_refused() {
         let good = share(1, b"first");
         let other = Header::message(Kind::ResultUnit, 0).to_bytes();
-        for bad in [&good[..good.len() - 1], &good[..70], &good[..10], &other, b"hegwas"] {
+        for bad in [&good[..good.len() - 1], &good[..66], &good[..10], &other, b"hegwas"] {
             let error = open(bad).unwrap_err();
             assert_eq!(error.exit(), crate::Exit::Corrupt, "{error}");
             assert!(error.to_string().contains("x.share") && error.remedy().is_some(), "{error}");
