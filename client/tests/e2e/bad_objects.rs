@@ -226,9 +226,9 @@ fn grants_end_and_ids_must_fit_together() {
     let mut mixed = Site::job_arguments(&ids);
     mixed[7] = &ids.dataset;
     site.refused(&mixed, 6, &["the server refused", "help: "]);
-    let short = ["grant", "new", "--dataset", &ids.dataset, "--study", &ids.study, "--for", "1s"];
+    let short = ["grant", "new", "--dataset", &ids.dataset, "--study", &ids.study, "--for", "5s"];
     let grant = site.run(&short);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    std::thread::sleep(std::time::Duration::from_millis(6100));
     let mut late = Site::job_arguments(&ids);
     late[9] = &grant;
     site.refused(&late, 6, &["the server refused", "expired", "help: "]);

@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser as _};
 use hegwas::cli::Cli;
 
-/// The words of a shell line, with quotes and without comments.
+/// The words of a shell line, with quotes and without comments and redirections.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, false);
     for c in line.chars() {
@@ -12,7 +12,7 @@ fn words(line: &str) -> Vec<String> {
                 quote = !quote;
                 word.get_or_insert_default();
             }
-            '#' if !quote && word.is_none() => break,
+            '#' | '>' if !quote && word.is_none() => break,
             c if c.is_whitespace() && !quote => words.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }

@@ -110,6 +110,8 @@ impl Site {
 
     /// Starts the server again on the same folder, after its death.
     pub fn restart(&mut self, proxy: &Proxy) {
+        // Whoever killed it may not have waited for its end, and its folder is locked until then.
+        self.server.kill();
         let did = run(hegwas().args(["key", "show"]).arg(&self.key));
         let public = ["--public-url", &proxy.url];
         self.server = Server::start(&self.path("data"), &free_address(), did.trim(), &public);
