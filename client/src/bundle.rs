@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use gwas::io::{Sample, Sex};
 use gwas::panel::Panel;
 use gwas::wire::{ChunkRef, Dataset, Envelope, EnvelopeError, Opened, Phenotype};
 use he_core::Digest;
@@ -142,6 +143,41 @@ impl Bundle {
                 .with_remedy(AGAIN))
         }
     }
+}
+
+/// Largest list of people that is read.
+const MAX_PEOPLE_FILE: u64 = 1 << 30;
+
+/// Reads who the rows of a dataset are, from its folder.
+///
+/// # Errors
+/// When the list is missing, or a line is not a family and an individual id.
+pub fn read_people(folder: &Path) -> Result<Vec<Sample>> {
+    let path = folder.join(PEOPLE);
+    let length = std::fs::metadata(&path).map_err(Error::file("read", &path))?.len();
+    let bad = |line: usize| {
+        Error::input(format_args!("{} line {line}: not FID and IID", path.display()))
+            .with_remedy("use the folder as `hegwas encrypt` wrote it")
+    };
+    if length > MAX_PEOPLE_FILE {
+        return Err(bad(1));
+    }
+    let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let mut lines = (1..).zip(text.lines());
+    if lines.next().is_none_or(|(_, header)| header != "#FID\tIID") {
+        return Err(bad(1));
+    }
+    lines
+        .map(|(number, line)| match line.split_once('\t') {
+            Some((fid, iid)) if !iid.is_empty() && !iid.contains('\t') => Ok(Sample {
+                fid: Some(fid.into()),
+                iid: iid.into(),
+                sex: Sex::Unknown,
+                founder: true,
+            }),
+            _ => Err(bad(number)),
+        })
+        .collect()
 }
 
 const AGAIN: &str = "encrypt again, or copy the folder again from where it was made";

@@ -44,20 +44,31 @@ impl Report {
     pub fn text(&self) -> String {
         let mut out = format!("{}: {}", self.file, self.kind);
         for (name, value) in &self.facts {
-            let value = match value {
-                Value::String(text) => text.clone(),
-                Value::Array(items) if items.is_empty() => "nobody".into(),
-                Value::Array(items) => items
-                    .iter()
-                    .map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                other => other.to_string(),
-            };
-            out.push_str(&format!("\n  {}: {value}", name.replace('_', " ")));
+            let value = plain(value);
+            out.push_str(&format!("\n  {}: {value}", spaced(name)));
         }
         out
     }
+}
+
+/// A value as people read it: lists and records on one line.
+fn plain(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "nobody".into(),
+        Value::Array(items) => joined(items.iter().map(plain).collect()),
+        Value::Object(fields) => {
+            let field =
+                |(name, value): (&String, &Value)| format!("{} {}", spaced(name), plain(value));
+            joined(fields.iter().filter(|f| !f.1.is_null()).map(field).collect())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Says what `path` is. Of a folder with an encrypted object every chunk is checked.
@@ -174,7 +185,9 @@ fn run_record(path: &Path) -> Result<Report> {
         "counts",
         "seconds",
         "bytes_uploaded",
+        "cpu_seconds",
         "peak_memory",
+        "peak_anonymous_memory",
         "server",
     ] {
         if let Some(value) = record.get(name).filter(|v| !v.is_null()) {

@@ -10,6 +10,7 @@
 //! | [`sink`] | where encrypted chunks go: a folder or a server |
 //! | [`local_server`] | a `hegwas-server` process that is started and removed |
 //! | [`record`] | what a run writes about itself |
+//! | [`usage`] | memory and processor time of a process |
 //!
 //! Invariant: the command never links the server's code; it talks to a process.
 #![forbid(unsafe_code)]
@@ -26,7 +27,9 @@ pub mod local_server;
 pub mod net;
 pub mod pipeline;
 pub mod record;
+mod shares;
 pub mod sink;
+pub mod usage;
 
 pub use error::{Error, Exit};
 

@@ -16,7 +16,7 @@ use gwas::wire::Did;
 
 use crate::console::Console;
 use crate::net::ServerUrl;
-use crate::record::peak_memory;
+use crate::usage::{Usage, Watch};
 
 pub use error::LocalServerError;
 pub use find::find;
@@ -28,6 +28,7 @@ use store::Store;
 #[derive(Debug)]
 pub struct LocalServer {
     url: ServerUrl,
+    watch: Watch,
     // Dropped in this order: first the process, then its store.
     process: Process,
     _store: Store,
@@ -53,7 +54,7 @@ impl LocalServer {
         command.arg("--data").arg(store.data());
         let (process, url) = Process::start(command, console)?;
         console.detail(format_args!("server: {url}, process {}", process.id()));
-        Ok(Self { url, process, _store: store })
+        Ok(Self { url, watch: Watch::start(process.id()), process, _store: store })
     }
 
     /// Where it listens.
@@ -66,9 +67,9 @@ impl LocalServer {
         self.process.id()
     }
 
-    /// Most memory that it has had resident so far, in bytes; `None` where the system does not say.
-    pub fn peak_memory(&self) -> Option<u64> {
-        peak_memory(self.pid())
+    /// What it has cost so far.
+    pub fn usage(&self) -> Usage {
+        self.watch.usage()
     }
 
     /// Kills the process as a crash would, leaving its store: for tests of what a client does then.

@@ -17,6 +17,7 @@ mod url;
 pub(crate) use client::now;
 pub use client::{Client, Options};
 pub use error::NetError;
+pub use events::Events;
 pub use retry::Retry;
 pub use routes::Collection;
 pub use traffic::Traffic;

@@ -4,6 +4,7 @@
 //! modules are the bodies of commands.
 
 mod assoc;
+mod costs;
 mod demo;
 mod encrypt;
 mod folder;

@@ -3,7 +3,7 @@
 //! Parameters, times, bytes, memory, versions: enough to compare runs and to plot their cost. Nothing genetic, no person's
 //! id, no secret.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use he_core::Params;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::console::Console;
 use crate::net::Traffic;
+use crate::usage::{Usage, Watch, cpu_seconds};
 
 /// One stage of a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -23,6 +24,10 @@ pub struct Stage {
     pub start: f64,
     /// Seconds it took. Stages may overlap.
     pub seconds: f64,
+    /// Seconds of processor time that this process spent meanwhile.
+    pub cpu_seconds: Option<f64>,
+    /// The same of the server, if this run started it.
+    pub server_cpu_seconds: Option<f64>,
 }
 
 /// The clock of a run.
@@ -31,12 +36,29 @@ pub struct Stages {
     begin: Instant,
     console: Console,
     stages: Mutex<Vec<Stage>>,
+    server: OnceLock<u32>,
 }
 
 impl Stages {
     /// Starts the clock.
     pub fn new(console: &Console) -> Self {
-        Self { begin: Instant::now(), console: console.clone(), stages: Mutex::default() }
+        Self {
+            begin: Instant::now(),
+            console: console.clone(),
+            stages: Mutex::default(),
+            server: OnceLock::new(),
+        }
+    }
+
+    /// Counts the processor time of the server process `pid` too, from now on.
+    pub fn watch_server(&self, pid: u32) {
+        // A second server would be a second run.
+        let _first = self.server.set(pid);
+    }
+
+    /// Processor time so far, of this process and of the server.
+    fn cpu(&self) -> [Option<f64>; 2] {
+        [Some(std::process::id()), self.server.get().copied()].map(|pid| cpu_seconds(pid?))
     }
 
     /// Does `work` as the stage `name`. May be called from several threads.
@@ -45,10 +67,22 @@ impl Stages {
     /// Those of `work`; the stage is recorded all the same.
     pub fn time<T, E>(&self, name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let start = self.begin.elapsed().as_secs_f64();
+        let [ours, servers] = self.cpu();
         let result = work();
         let seconds = self.begin.elapsed().as_secs_f64() - start;
+        let [ours_after, servers_after] = self.cpu();
+        // Hundredths, as they were counted: no digits that only a subtraction makes.
+        let spent = |after: Option<f64>, before: Option<f64>| {
+            Some(((after? - before.unwrap_or(0.0)) * 100.0).round() / 100.0)
+        };
         self.console.detail(format_args!("{name}: {seconds:.3} s"));
-        let stage = Stage { name: name.to_owned(), start, seconds };
+        let stage = Stage {
+            name: name.to_owned(),
+            start,
+            seconds,
+            cpu_seconds: spent(ours_after, ours),
+            server_cpu_seconds: spent(servers_after, servers),
+        };
         self.stages.lock().unwrap_or_else(PoisonError::into_inner).push(stage);
         result
     }
@@ -114,8 +148,9 @@ pub struct ServerRecord {
     pub url: String,
     /// Its process, if this run started it.
     pub pid: Option<u32>,
-    /// Most memory it had resident, in bytes, if this run started it.
-    pub peak_memory: Option<u64>,
+    /// What it cost, if this run started it.
+    #[serde(flatten)]
+    pub usage: Usage,
 }
 
 /// A run.
@@ -141,8 +176,9 @@ pub struct RunRecord {
     pub bytes_uploaded: u64,
     /// Bytes of bodies received from the server.
     pub bytes_downloaded: u64,
-    /// Most memory this process had resident, in bytes.
-    pub peak_memory: Option<u64>,
+    /// What this process cost.
+    #[serde(flatten)]
+    pub usage: Usage,
     /// The server; none for `--plaintext`.
     pub server: Option<ServerRecord>,
     /// Files written.
@@ -165,22 +201,18 @@ impl RunRecord {
         self.arguments.insert(name.to_owned(), value.into());
     }
 
-    /// Takes over the clock, the traffic and this process's memory.
-    pub fn close(&mut self, stages: &Stages, traffic: Option<&Traffic>) {
+    /// Takes over the bytes that went to and came from the server.
+    pub fn traffic(&mut self, traffic: &Traffic) {
+        self.bytes_uploaded = traffic.sent();
+        self.bytes_downloaded = traffic.received();
+    }
+
+    /// Takes over the clock, and what this process cost.
+    pub fn close(&mut self, stages: &Stages, watch: &Watch) {
         self.stages = stages.list();
         self.seconds = stages.elapsed();
-        self.bytes_uploaded = traffic.map_or(0, Traffic::sent);
-        self.bytes_downloaded = traffic.map_or(0, Traffic::received);
-        self.peak_memory = peak_memory(std::process::id());
+        self.usage = watch.usage();
     }
-}
-
-/// Most memory that a process has had resident, in bytes: VmHWM of Linux's `/proc/PID/status`.
-pub fn peak_memory(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 #[cfg(test)]
@@ -205,12 +237,15 @@ mod tests {
         let mut record = RunRecord::new("assoc");
         record.count("people", 358);
         record.encryption = Some(Params::N2048Q50.into());
-        record.close(&stages, None);
+        record.close(&stages, &Watch::start(std::process::id()));
         let json: Value = serde_json::to_value(&record).unwrap();
         assert_eq!(json["counts"]["people"], 358);
         assert_eq!(json["encryption"]["set"], "n2048-q50");
         if cfg!(target_os = "linux") {
-            assert!(json["peak_memory"].as_u64().unwrap() > 100_000);
+            for name in ["peak_memory", "peak_anonymous_memory"] {
+                assert!(json[name].as_u64().unwrap() > 100_000, "{name}");
+            }
+            assert!(json["cpu_seconds"].is_f64());
         }
     }
 }

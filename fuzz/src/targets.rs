@@ -1,6 +1,7 @@
 //! The table of targets.
 
 mod bulk;
+mod client;
 mod http;
 mod keys;
 mod messages;
@@ -67,6 +68,9 @@ pub const TARGETS: &[Target] = &[
     target("json", messages::json, messages::json_seeds, messages::JSON_WORDS, keep),
     target("key", keys::key, keys::seeds, keys::WORDS, keys::repair),
     target("http", http::http, http::seeds, http::WORDS, keep),
+    target("events", client::events, client::event_seeds, client::EVENT_WORDS, keep),
+    target("people", client::people, client::people_seeds, tables::WORDS, keep),
+    target("inspect", client::inspect, client::inspect_seeds, client::WORDS, keep),
     target("bulk", bulk::bulk, bulk::seeds, bulk::WORDS, keep),
 ];
 

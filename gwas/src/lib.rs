@@ -9,6 +9,8 @@
 pub mod io;
 mod lines;
 #[cfg(feature = "files")]
+pub mod oracle;
+#[cfg(feature = "files")]
 pub mod packing;
 pub mod panel;
 #[cfg(feature = "files")]

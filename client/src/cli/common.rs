@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use he_core::Digest;
 
 use crate::net::ServerUrl;
 
@@ -248,4 +249,28 @@ impl ThreadArgs {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(cores, usize::from)
     }
+}
+
+/// Whom to ask, as whom, and nothing else: for listings.
+#[derive(Args, Debug, Clone)]
+pub struct ListArgs {
+    /// Server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Key.
+    #[command(flatten)]
+    pub key: KeyFileArgs,
+}
+
+/// One object on a server. Each command names the argument after what it takes.
+#[derive(Args, Debug, Clone)]
+pub struct IdArgs {
+    /// The object
+    pub id: Digest,
+    /// Server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Key.
+    #[command(flatten)]
+    pub key: KeyFileArgs,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use he_core::Digest;
 
-use super::common::{KeyFileArgs, ServerArgs};
+use super::common::{IdArgs, KeyFileArgs, ListArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +30,13 @@ pub enum GrantCommand {
     /// Let a study compute on a dataset
     New(NewArgs),
     /// List the grants that you may read
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
     /// Withdraw a grant
-    Withdraw(WithdrawArgs),
+    ///
+    /// Stops jobs that use it and deletes its switching key from the server. What was decrypted before stays known.
+    #[command(after_help = WITHDRAW_EXAMPLES, mut_arg("id", |a| a.value_name("GRANT").help("The grant")))]
+    Withdraw(IdArgs),
 }
 
 const NEW_EXAMPLES: &str = "\
@@ -64,38 +68,9 @@ const LIST_EXAMPLES: &str = "\
 Example:
   hegwas grant list --server https://gwas.example.org --key me.key";
 
-/// List the grants that you may read
-#[derive(Args, Debug, Clone)]
-#[command(after_help = LIST_EXAMPLES)]
-pub struct ListArgs {
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
-}
-
 const WITHDRAW_EXAMPLES: &str = "\
 Example:
   hegwas grant withdraw ID --server https://gwas.example.org --key me.key";
-
-/// Withdraw a grant
-///
-/// Stops jobs that use it and deletes its switching key from the server. What was decrypted before stays known.
-#[derive(Args, Debug, Clone)]
-#[command(after_help = WITHDRAW_EXAMPLES)]
-pub struct WithdrawArgs {
-    /// The grant
-    #[arg(value_name = "GRANT")]
-    pub grant: Digest,
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
-}
 
 /// `90d`, `12h`: at least a second, at most a hundred years.
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,9 +1,9 @@
 //! `hegwas run`.
 
-use clap::{Args, Subcommand};
+use clap::{Arg, Args, Subcommand};
 use he_core::Digest;
 
-use super::common::{KeyFileArgs, ServerArgs};
+use super::common::{IdArgs, KeyFileArgs, ListArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,13 +26,17 @@ pub enum RunCommand {
     /// Submit a job and wait for it
     New(NewArgs),
     /// List the jobs that you may read
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
     /// Show where a job stands
-    Status(JobArgs),
+    #[command(after_help = JOB_EXAMPLES, mut_arg("id", job))]
+    Status(IdArgs),
     /// Wait for a job
-    Watch(JobArgs),
+    #[command(after_help = JOB_EXAMPLES, mut_arg("id", job))]
+    Watch(IdArgs),
     /// Stop a job
-    Cancel(JobArgs),
+    #[command(after_help = JOB_EXAMPLES, mut_arg("id", job))]
+    Cancel(IdArgs),
 }
 
 const NEW_EXAMPLES: &str = "\
@@ -72,33 +76,11 @@ const LIST_EXAMPLES: &str = "\
 Example:
   hegwas run list --server https://gwas.example.org --key me.key";
 
-/// List the jobs that you may read
-#[derive(Args, Debug, Clone)]
-#[command(after_help = LIST_EXAMPLES)]
-pub struct ListArgs {
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
-}
-
 const JOB_EXAMPLES: &str = "\
 Example:
   hegwas run watch JOB --server https://gwas.example.org --key me.key";
 
-/// A job.
-#[derive(Args, Debug, Clone)]
-#[command(after_help = JOB_EXAMPLES)]
-pub struct JobArgs {
-    /// The job
-    #[arg(value_name = "JOB")]
-    pub job: Digest,
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
+/// How a job's id is called.
+fn job(argument: Arg) -> Arg {
+    argument.value_name("JOB").help("The job")
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use he_core::Digest;
 
-use super::common::{KeyFileArgs, ServerArgs};
+use super::common::{IdArgs, KeyFileArgs, ListArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,9 +28,11 @@ pub enum StudyCommand {
     /// Make a study
     New(NewArgs),
     /// List the studies that you may read
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
     /// Show a study
-    Show(ShowArgs),
+    #[command(after_help = SHOW_EXAMPLES, mut_arg("id", |a| a.value_name("STUDY").help("The study")))]
+    Show(IdArgs),
 }
 
 const NEW_EXAMPLES: &str = "\
@@ -68,33 +70,6 @@ const LIST_EXAMPLES: &str = "\
 Example:
   hegwas study list --server https://gwas.example.org --key me.key";
 
-/// List the studies that you may read
-#[derive(Args, Debug, Clone)]
-#[command(after_help = LIST_EXAMPLES)]
-pub struct ListArgs {
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
-}
-
 const SHOW_EXAMPLES: &str = "\
 Example:
   hegwas study show ID --server https://gwas.example.org --key me.key";
-
-/// Show a study
-#[derive(Args, Debug, Clone)]
-#[command(after_help = SHOW_EXAMPLES)]
-pub struct ShowArgs {
-    /// The study
-    #[arg(value_name = "STUDY")]
-    pub study: Digest,
-    /// Server.
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Key.
-    #[command(flatten)]
-    pub key: KeyFileArgs,
-}

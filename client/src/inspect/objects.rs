@@ -12,14 +12,23 @@ use serde_json::Value;
 use super::manifests::{manifest, plan, signed};
 use super::{Report, key};
 use crate::bundle::{Manifest, read_limited};
+use crate::shares::ShareFile;
 use crate::{Error, Result};
 
 /// An object whose file begins with `head`.
 pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
     let bad = |e: CodecError| Error::corrupt(format_args!("{}: {e}", path.display()));
     let header = Header::parse(head).map_err(bad)?;
-    if matches!(header.kind, Kind::MasterKey | Kind::HolderKey) {
+    if header.kind == Kind::MasterKey {
         return key(path);
+    }
+    if header.kind == Kind::DecryptionShare {
+        let shares = ShareFile::open(path)?;
+        if shares.len() > 1 {
+            return Ok(Report::new(path, "decryption shares of a result")
+                .with("shares", shares.len())
+                .with("parameters", header.known_params().map_err(bad)?.name()));
+        }
     }
     let bytes = read_limited(path, header.kind.limit() + HEADER_LEN as u64)?;
     Header::split(&bytes, header.kind).map_err(bad)?;

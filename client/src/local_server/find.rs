@@ -1,7 +1,8 @@
 //! Where the `hegwas-server` program is.
 //!
-//! `$HEGWAS_SERVER`, because somebody set it; then beside this program, built first if this is a checkout, so that it is
-//! never an older one; then the PATH.
+//! `$HEGWAS_SERVER`, because somebody set it; then beside this program; then the PATH. In a checkout it is built first when
+//! it is not there, and when cargo runs this program (`cargo demo`), so that it is never an older one. A program that is
+//! started by itself builds nothing over what it finds.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,11 +21,18 @@ pub fn find(console: &Console) -> Result<PathBuf, LocalServerError> {
         return Ok(PathBuf::from(named));
     }
     let folder = own_folder();
-    if let Some((folder, root)) = folder.as_deref().and_then(|f| Some((f, checkout(f)?))) {
+    if let Some((folder, root)) = folder.as_deref().and_then(|f| Some((f, checkout(f)?)))
+        && (run_by_cargo() || !folder.join(PROGRAM).is_file())
+    {
         build(&root, folder, console)?;
     }
     let beside = folder.map(|f| f.join(PROGRAM)).filter(|p| p.is_file());
     beside.or_else(on_path).ok_or(LocalServerError::NotFound)
+}
+
+/// Whether `cargo run` or `cargo test` started this process: cargo says so in the environment.
+fn run_by_cargo() -> bool {
+    std::env::var_os("CARGO").is_some()
 }
 
 /// The folder of this program; for a test, that of the programs it tests.
@@ -53,7 +61,7 @@ fn build(root: &Path, folder: &Path, console: &Console) -> Result<(), LocalServe
     };
     let fresh = folder.join(PROGRAM).is_file();
     if !fresh {
-        console.note("building hegwas-server (once)");
+        console.note("building hegwas-server (once; this takes minutes)");
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -68,11 +68,11 @@ impl Client {
             limit: 0,
         };
         let response = self.stream(&call)?;
-        let mut events = Events(BufReader::new(
+        let mut events = Events::new(BufReader::new(
             response.into_body().into_with_config().limit(u64::MAX).reader(),
         ));
         // An interrupted stream is an ordinary end.
-        while let Ok(Some(data)) = events.next() {
+        while let Ok(Some(data)) = events.next_event() {
             self.traffic.add_received(data.len());
             let malformed =
                 |reason: String| (NetError::Malformed { what: what(job), reason }, false);
@@ -95,11 +95,20 @@ fn what(job: &Digest) -> String {
 }
 
 /// The data of the events of a stream (WHATWG HTML, section 9.2), as far as this protocol uses them.
-struct Events<R>(R);
+#[derive(Debug)]
+pub struct Events<R>(R);
 
 impl<R: BufRead> Events<R> {
-    /// The data of the next event; `None` at the end or after a line that is too long.
-    fn next(&mut self) -> std::io::Result<Option<String>> {
+    /// The events of `stream`.
+    pub fn new(stream: R) -> Self {
+        Self(stream)
+    }
+
+    /// The data of the next event, at most two mebibytes; `None` at the end or after a line that is too long.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn next_event(&mut self) -> std::io::Result<Option<String>> {
         let mut data = String::new();
         loop {
             let mut line = Vec::new();
@@ -127,8 +136,8 @@ mod tests {
     use super::*;
 
     fn all(text: &[u8]) -> Vec<String> {
-        let mut events = Events(text);
-        std::iter::from_fn(|| events.next().unwrap()).collect()
+        let mut events = Events::new(text);
+        std::iter::from_fn(|| events.next_event().unwrap()).collect()
     }
 
     #[test]

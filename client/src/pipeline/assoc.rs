@@ -10,6 +10,7 @@ use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::HolderKey;
 
+use super::costs::say_costs;
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
 use super::open::{Opener, open as open_result, set_plane};
 use super::prepare::{Files, Prepared, open, prepare};
@@ -23,6 +24,7 @@ use crate::local_server::LocalServer;
 use crate::net::{Client, Collection, Options, now};
 use crate::record::{RunRecord, ServerRecord, Stages};
 use crate::sink::{ChunkSink, UploadSink};
+use crate::usage::Watch;
 use crate::{Error, Result};
 
 /// Ring degree of the packing that `--plaintext` uses: any gives the same sums.
@@ -48,6 +50,7 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     let threads = args.threads.count();
     super::use_threads(threads);
     let stages = Stages::new(console);
+    let watch = Watch::start(std::process::id());
     let mut record = RunRecord::new("assoc");
     record.threads = threads;
 
@@ -92,9 +95,7 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     record.count("planes", planes.len());
     record.count("excluded", exclusions.len());
     record.outputs = outputs.iter().map(|p| p.display().to_string()).collect();
-    record.stages = stages.list();
-    record.seconds = stages.elapsed();
-    record.peak_memory = crate::record::peak_memory(std::process::id());
+    record.close(&stages, &watch);
     outputs.push(publish::write_record(&args.output.out, &record)?);
     say_costs(&record, console);
     console.print_either(&record, |_| {
@@ -159,6 +160,9 @@ fn encrypted(
             LocalServer::start(identity.did(), threads, args.temp_dir.as_deref(), console)
         })?),
     };
+    if let Some(local) = &local {
+        stages.watch_server(local.pid());
+    }
     let url = match (&args.server, &local) {
         (Some(url), _) => url.clone(),
         (None, Some(local)) => local.url().clone(),
@@ -173,12 +177,11 @@ fn encrypted(
         client.delete(Collection::Phenotypes, &ids.phenotype)?;
         client.delete(Collection::Datasets, &ids.dataset)?;
     }
-    record.bytes_uploaded = client.traffic().sent();
-    record.bytes_downloaded = client.traffic().received();
+    record.traffic(client.traffic());
     record.server = Some(ServerRecord {
         url: url.to_string(),
         pid: local.as_ref().map(LocalServer::pid),
-        peak_memory: local.as_ref().and_then(LocalServer::peak_memory),
+        usage: local.as_ref().map(LocalServer::usage).unwrap_or_default(),
     });
     Ok(outcome)
 }
@@ -287,28 +290,4 @@ fn round_trip(
         })
     })?;
     Ok((outcome, Ids { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id }))
-}
-
-/// Where time and bytes went.
-pub(super) fn say_costs(record: &RunRecord, console: &Console) {
-    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    for stage in &record.stages {
-        console.note(format_args!("{:>9.2} s  {}", stage.seconds, stage.name));
-    }
-    console.note(format_args!("{:>9.2} s  in all", record.seconds));
-    if record.bytes_uploaded > 0 {
-        console.note(format_args!(
-            "{:.1} MiB uploaded, {:.1} MiB downloaded",
-            mebibytes(record.bytes_uploaded),
-            mebibytes(record.bytes_downloaded)
-        ));
-    }
-    let server = record.server.as_ref().and_then(|s| s.peak_memory);
-    if let (Some(ours), Some(server)) = (record.peak_memory, server) {
-        console.note(format_args!(
-            "peak memory: {:.0} MiB here, {:.0} MiB in the server",
-            mebibytes(ours),
-            mebibytes(server)
-        ));
-    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Parser;
 use hegwas_fixtures::{Cohort, Spec};
+use serde::Serialize;
 
 use crate::cli::demo::DemoArgs;
 use crate::cli::{Cli, Command};
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 
 /// Hits planted in the synthetic cohort.
 const HITS: usize = 6;
+/// Strongest variants shown.
+const TOP: usize = 10;
 
 /// Runs the demo.
 ///
@@ -36,26 +39,67 @@ pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
     console.note("2. encrypted: keys and plaintext stay in this process, a server process computes on ciphertexts");
     let threads = args.threads.count().to_string();
     let result = args.out.join("result");
-    assoc(&cohort, &pheno, &result, &["--plot", "png,svg", "--threads", &threads], console)?;
+    let silent = Console::silent();
+    // As JSON there is one document, at the end.
+    let said = if console.json() { &silent } else { console };
+    assoc(&cohort, &pheno, &result, &["--plot", "png,svg", "--threads", &threads], said)?;
 
     console.note("3. the same without encryption, to compare");
     let plain = args.out.join("plaintext");
-    assoc(&cohort, &pheno, &plain, &["--plaintext", "--threads", &threads], &Console::silent())?;
+    assoc(&cohort, &pheno, &plain, &["--plaintext", "--threads", &threads], &silent)?;
     let (encrypted, clear) = (table(&result)?, table(&plain)?);
     if encrypted != clear {
         return Err(Error::Internal("the encrypted table differs from the plaintext one".into()));
     }
     let (panel, tests) = gwas::report::read_table(encrypted.as_slice())
         .map_err(|e| Error::Internal(e.to_string()))?;
-    for test in tests.iter().filter(|t| t.test == gwas::stats::Test::Allelic) {
-        console.print(gwas::report::top_hits(&panel, test, 10))?;
+    let allelic = tests.iter().find(|t| t.test == gwas::stats::Test::Allelic);
+    let allelic = allelic.ok_or_else(|| Error::Internal("no allelic test in the table".into()))?;
+    let top: Vec<&str> =
+        allelic.top.iter().take(TOP).filter_map(|row| Some(panel.get(row.variant)?.id)).collect();
+    let planted: Vec<&str> = synthetic
+        .variants()
+        .enumerate()
+        .filter(|(index, _)| synthetic.spec().planted.iter().any(|p| p.variant == *index))
+        .map(|(_, variant)| variant.id.as_str())
+        .collect();
+    let found = planted.iter().filter(|id| top.contains(id)).count();
+    if console.json() {
+        let record = read(&super::publish::with_suffix(&result, ".run.json"))?;
+        return console.print_json(&Demo {
+            identical: true,
+            table_bytes: encrypted.len(),
+            top,
+            planted,
+            out: args.out.display().to_string(),
+            run: serde_json::from_slice(&record).map_err(|e| Error::Internal(e.to_string()))?,
+        });
     }
+    console.print(gwas::report::top_hits(&panel, allelic, TOP))?;
     console.print(format_args!(
-        "encrypted and plaintext tables are identical, byte for byte ({} bytes)\n\
+        "{found} of the {HITS} planted associations are among these {TOP}\n\
+         encrypted and plaintext tables are identical, byte for byte ({} bytes)\n\
          table and plots: {}",
         encrypted.len(),
         args.out.display()
     ))
+}
+
+/// What the demo says as JSON.
+#[derive(Serialize)]
+struct Demo<'a> {
+    /// Encrypted and plaintext tables are the same bytes; otherwise the demo fails.
+    identical: bool,
+    /// Their length.
+    table_bytes: usize,
+    /// Variants with the strongest allelic association, strongest first.
+    top: Vec<&'a str>,
+    /// Variants that were made to be associated.
+    planted: Vec<&'a str>,
+    /// Folder of the files.
+    out: String,
+    /// The record of the encrypted run.
+    run: serde_json::Value,
 }
 
 fn assoc(cohort: &Path, pheno: &Path, out: &Path, more: &[&str], console: &Console) -> Result<()> {
@@ -75,6 +119,9 @@ fn assoc(cohort: &Path, pheno: &Path, out: &Path, more: &[&str], console: &Conso
 }
 
 fn table(prefix: &Path) -> Result<Vec<u8>> {
-    let path = super::publish::with_suffix(prefix, ".assoc.tsv");
-    std::fs::read(&path).map_err(Error::file("read", &path))
+    read(&super::publish::with_suffix(prefix, ".assoc.tsv"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(Error::file("read", path))
 }

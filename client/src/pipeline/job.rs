@@ -34,16 +34,16 @@ pub fn run(args: &RunArgs, console: &Console) -> Result<()> {
             console.print_either(&jobs, |jobs| jobs.iter().map(line).collect::<Vec<_>>().join("\n"))
         }
         RunCommand::Status(args) => {
-            let status = client(&args.server, &args.key)?.job_status(&args.job)?;
+            let status = client(&args.server, &args.key)?.job_status(&args.id)?;
             console.print_either(&status, line)
         }
         RunCommand::Watch(args) => {
             let client = client(&args.server, &args.key)?;
-            let status = remote::wait(&client, &args.job, console)?;
+            let status = remote::wait(&client, &args.id, console)?;
             console.print_either(&status, line)
         }
         RunCommand::Cancel(args) => {
-            let status = client(&args.server, &args.key)?.cancel_job(&args.job)?;
+            let status = client(&args.server, &args.key)?.cancel_job(&args.id)?;
             console.print_either(&status, line)
         }
     }

@@ -13,11 +13,11 @@ use he_core::{Digest, Plan, PlanRequest};
 use serde::Serialize;
 
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
-use super::folder::{load_people, save_cohort, save_manifest};
+use super::folder::{NewFolder, save_cohort, save_manifest};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::study::{StudyText, sign};
 use super::{publish, remote, use_threads};
-use crate::bundle::{Bundle, CHUNKS, Manifest};
+use crate::bundle::{Bundle, CHUNKS, Manifest, read_people};
 use crate::cli::common::{KeyFileArgs, PhenotypeArgs, ServerArgs};
 use crate::cli::encrypt::EncryptArgs;
 use crate::cli::grant::{GrantArgs, GrantCommand};
@@ -108,8 +108,7 @@ impl Target<'_> {
         &self,
         folder: &Path,
         work: impl FnOnce(&dyn ChunkSink) -> Result<T>,
-    ) -> Result<T>
-where {
+    ) -> Result<T> {
         match &self.client {
             None => {
                 let sink = FolderSink::create(&folder.join(CHUNKS))?;
@@ -118,7 +117,6 @@ where {
                 Ok(made)
             }
             Some(client) => {
-                std::fs::create_dir_all(folder).map_err(Error::file("create", folder))?;
                 let quiet = Console::silent().progress("upload", 0, Unit::Bytes);
                 let sink = UploadSink::start(client, self.connections, &quiet)?;
                 let made = work(&sink)?;
@@ -150,6 +148,7 @@ fn from_files(
     let plan = Plan::new(PlanRequest::sole_holder(cohort.people())).map_err(Error::input)?;
     let ring = Ring::new(plan.params());
     let folder = to.out.join("dataset");
+    let begun = NewFolder::create(&folder)?;
     let values =
         u64::from(cohort.people()) * u64::from(cohort.variant_count()) * planes.len() as u64;
     let progress = console.progress("encrypt", values, Unit::Items("genotypes"));
@@ -159,13 +158,14 @@ fn from_files(
     })?;
     progress.finish();
     save_cohort(&folder, &cohort)?;
-    publish::write_exclusions(to.out.join("dataset").as_path(), &exclusions)?;
     let envelope = sign(&dataset, identity)?;
+    save_manifest(&folder, &envelope)?;
+    publish::write_exclusions(&folder, &exclusions)?;
     if let Some(client) = &to.client {
         remote::send_panel(client, cohort.panel())?;
         client.put_manifest(Collection::Datasets, &envelope)?;
     }
-    save_manifest(&folder, &envelope)?;
+    begun.keep();
     let id = envelope.id();
     let phenotype = match phenotype {
         Some(found) => Some(encrypt_one(&ring, &found, (id, &dataset), identity, to, "phenotype")?),
@@ -197,7 +197,7 @@ fn further_phenotype(
             "use the key file that encrypted it; no other can encrypt weights for it",
         ));
     }
-    let samples = load_people(folder)?;
+    let samples = read_people(folder)?;
     let phenotype = read_phenotype(&args.phenotype, &samples)?;
     let ring = Ring::new(opened.message.plan.params());
     let id =
@@ -228,16 +228,18 @@ fn encrypt_one(
     name: &str,
 ) -> Result<Digest> {
     let folder = to.out.join(name);
+    let begun = NewFolder::create(&folder)?;
     let made = to.with_sink(&folder, |sink| {
         let entropy = remote::entropy()?;
         let name = phenotype.name.clone();
         encrypt_phenotype(ring, name, dataset, &phenotype.status, identity.master(), &entropy, sink)
     })?;
     let envelope = sign(&made, identity)?;
+    save_manifest(&folder, &envelope)?;
     if let Some(client) = &to.client {
         client.put_manifest(Collection::Phenotypes, &envelope)?;
     }
-    save_manifest(&folder, &envelope)?;
+    begun.keep();
     Ok(envelope.id())
 }
 
@@ -302,8 +304,8 @@ pub fn study(args: &StudyArgs, console: &Console) -> Result<()> {
         }
         StudyCommand::Show(show) => {
             let client = client(&show.server, &show.key)?;
-            let study = client.get_manifest::<Study>(Collection::Studies, &show.study)?;
-            let keys = client.study_keys(&show.study)?.len();
+            let study = client.get_manifest::<Study>(Collection::Studies, &show.id)?;
+            let keys = client.study_keys(&show.id)?.len();
             console.print_either(&study.message, |s| {
                 format!(
                     "name\t{}\npurpose\t{}\nvariants\t{}\nparameters\t{}\nkey holders\t{} ({keys} with a key)\nfewest people\t{}",
@@ -345,7 +347,7 @@ pub fn grant(args: &GrantArgs, console: &Console) -> Result<()> {
         }
         GrantCommand::Withdraw(withdraw) => {
             let client = client(&withdraw.server, &withdraw.key)?;
-            client.delete(Collection::Grants, &withdraw.grant)?;
+            client.delete(Collection::Grants, &withdraw.id)?;
             console.note("withdrawn; what was decrypted before stays known");
             Ok(())
         }

@@ -1,17 +1,13 @@
 //! `hegwas share` and `hegwas result`.
 
-use std::collections::HashMap;
-use std::path::Path;
-
 use gwas::panel::Panel;
 use gwas::wire::{Job, JobResult, Opened, Phenotype, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
-use he_core::codec::{HEADER_LEN, Header, Kind};
 use he_core::result::SwitchedUnit;
 use he_core_secret::{HolderKey, decryption_share};
 
-use super::folder::save_private;
+use super::folder::PrivateFile;
 use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
@@ -20,6 +16,7 @@ use crate::cli::result::ResultArgs;
 use crate::cli::share::ShareArgs;
 use crate::console::{Console, Unit};
 use crate::net::{Client, Collection};
+use crate::shares::ShareFile;
 use crate::{Error, Result};
 
 /// A computed job with its study.
@@ -45,7 +42,7 @@ pub fn share(args: &ShareArgs, console: &Console) -> Result<()> {
     let Computed { study, result, .. } = load(&client, &args.job)?;
     let ring = Ring::new(study.message.plan.params());
     let key = holder_key(&client, &ring, &study)?;
-    let mut bytes = Vec::new();
+    let mut file = PrivateFile::create(&args.out)?;
     let progress = console.progress("share", result.units.len() as u64 + 1, Unit::Items("units"));
     for (chunk, plane, group) in objects(&result) {
         let object = remote::fetch(&client, &chunk)?;
@@ -53,11 +50,11 @@ pub fn share(args: &ShareArgs, console: &Console) -> Result<()> {
             SwitchedUnit::from_bytes(&object, ring.params(), result.job.short(), plane, group)
                 .map_err(Error::corrupt)?;
         let share = decryption_share(&study.message.plan, &key, &unit).map_err(Error::input)?;
-        bytes.extend(share.to_bytes(chunk.digest.short()));
+        file.write(&share.to_bytes(chunk.digest.short()))?;
         progress.inc(1);
     }
     progress.finish();
-    save_private(&args.out, &bytes)?;
+    file.publish()?;
     console.note("with this file the result can be decrypted: keep it as secret as the result");
     Ok(())
 }
@@ -90,13 +87,8 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
             open(&ring, &study.message, &result, &fetch, &Opener::Key(&key), &progress)?
         }
         Some(path) => {
-            let shares = read_shares(path)?;
-            let find = |chunk: &gwas::wire::ChunkRef| {
-                shares.get(&chunk.digest.short()).map(|s| vec![s.clone()]).ok_or_else(|| {
-                    Error::corrupt(format_args!("{} holds no share of this result", path.display()))
-                        .with_remedy("make the share again with `hegwas share` for this job")
-                })
-            };
+            let shares = ShareFile::open(path)?;
+            let find = |chunk: &gwas::wire::ChunkRef| Ok(vec![shares.get(&chunk.digest)?]);
             open(&ring, &study.message, &result, &fetch, &Opener::Shares(&find), &progress)?
         }
     };
@@ -126,29 +118,4 @@ fn panel(client: &Client, digest: &Digest) -> Result<Panel> {
     } else {
         Err(Error::corrupt("the server sent another panel than the study's"))
     }
-}
-
-/// Largest file of shares that is read.
-const MAX_SHARES: u64 = 64 << 30;
-
-/// Takes a file of shares apart, by the unit that each belongs to.
-fn read_shares(path: &Path) -> Result<HashMap<[u8; 16], Vec<u8>>> {
-    let bad = |what: String| Error::corrupt(format_args!("{}: {what}", path.display()));
-    let length = std::fs::metadata(path).map_err(Error::file("read", path))?.len();
-    if length > MAX_SHARES {
-        return Err(bad("too large for a share".into()));
-    }
-    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-    let mut rest = bytes.as_slice();
-    let mut shares = HashMap::new();
-    while !rest.is_empty() {
-        let header = Header::parse(rest).map_err(|e| bad(e.to_string()))?;
-        header.expect_kind(Kind::DecryptionShare).map_err(|e| bad(e.to_string()))?;
-        let length = HEADER_LEN + usize::try_from(header.length).unwrap_or(usize::MAX - HEADER_LEN);
-        let (share, later) =
-            rest.split_at_checked(length).ok_or_else(|| bad("the last share is cut off".into()))?;
-        shares.insert(header.context, share.to_vec());
-        rest = later;
-    }
-    Ok(shares)
 }

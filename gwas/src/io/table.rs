@@ -202,7 +202,14 @@ impl Rows {
                 self.cells.push(b'\t');
             }
             // Never empty, so that a line of one missing value isn't a blank line.
-            self.cells.extend_from_slice(if value.is_empty() { b"NA" } else { value.as_bytes() });
+            let value = if value.is_empty() { "NA" } else { value };
+            if value.contains(|c: char| c.is_ascii_control()) {
+                // No number and no name of a missing value has one, but the CSV reader gives some a meaning of its own.
+                let visible = value.replace(|c: char| c.is_ascii_control(), "\u{fffd}");
+                self.cells.extend_from_slice(visible.as_bytes());
+            } else {
+                self.cells.extend_from_slice(value.as_bytes());
+            }
         }
         self.cells.push(b'\n');
     }
@@ -356,6 +363,16 @@ mod tests {
             assert_eq!(t.column(2), None);
         }
         assert_eq!(table("IID A\n\nx 1\n").unwrap().lines, [3]);
+    }
+
+    /// Found by mutation: the reader below took a control character for a quote.
+    #[test]
+    fn control_characters_are_cells_like_others_and_never_values() {
+        for c in (1..32u8).chain([127]).map(char::from).filter(|c| !"\t\n\r\x0b\x0c".contains(*c)) {
+            let t = table(&format!("#IID A B\nx 1{c} 1\ny 2 2\n")).unwrap();
+            assert_eq!(cells(&t, 0), ["1\u{fffd}", "2"], "{c:?}");
+            assert_eq!(cells(&t, 1), ["1", "2"], "{c:?}");
+        }
     }
 
     #[test]

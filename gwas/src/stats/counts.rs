@@ -2,6 +2,8 @@
 //!
 //! Sums come out of a decryption of foreign ciphertexts: whatever cannot be a count is an error, never a plausible table.
 
+use super::hwe;
+
 /// Sums of a variant's planes over some people (see `packing` for the planes).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct PlaneSums {
@@ -53,6 +55,12 @@ impl AlleleTable {
         let alleles = 2 * (self.cases + self.controls);
         (alleles > 0).then(|| (self.case_alt + self.control_alt) as f64 / alleles as f64)
     }
+
+    /// Share of the `people` who take part that is called; nothing if nobody takes part.
+    #[must_use]
+    pub fn call_rate(&self, people: u32) -> Option<f64> {
+        (people > 0).then(|| (self.cases + self.controls) as f64 / f64::from(people))
+    }
 }
 
 /// Genotype counts of one variant: people with 0, 1, 2 copies of ALT.
@@ -62,6 +70,22 @@ pub struct GenotypeTable {
     pub cases: [u64; 3],
     /// Controls.
     pub controls: [u64; 3],
+}
+
+impl GenotypeTable {
+    /// Exact Hardy-Weinberg p-value of the controls (see [`hwe`]).
+    #[must_use]
+    pub fn hwe_controls(&self) -> f64 {
+        let [hom_ref, het, hom_alt] = self.controls;
+        hwe::exact_p(hom_ref, het, hom_alt)
+    }
+
+    /// Exact Hardy-Weinberg p-value of cases and controls together.
+    #[must_use]
+    pub fn hwe_all(&self) -> f64 {
+        let ([r0, r1, r2], [s0, s1, s2]) = (self.cases, self.controls);
+        hwe::exact_p(r0 + s0, r1 + s1, r2 + s2)
+    }
 }
 
 /// All counts of one variant.
@@ -185,6 +209,8 @@ mod tests {
         assert_eq!(c.genotypes, Some(GenotypeTable { cases: [1, 1, 1], controls: [2, 1, 0] }));
         assert_eq!(c, VariantCounts::from_genotypes(c.genotypes.unwrap()));
         assert_eq!(c.alleles.alt_frequency(), Some(4.0 / 12.0));
+        assert_eq!(c.alleles.call_rate(7), Some(6.0 / 7.0));
+        assert_eq!(c.alleles.call_rate(0), None);
     }
 
     #[test]

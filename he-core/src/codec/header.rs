@@ -57,7 +57,6 @@ kinds! {
     JobResult = 22, "a result manifest", 16 * MIB;
     Envelope = 23, "a signed object", 65 * MIB;
     MasterKey = 32, "a master key", 4096;
-    HolderKey = 33, "a holder's study key", 4096;
     ShareRecord = 34, "a record of a share", MIB;
 }
 

@@ -1,0 +1,21 @@
+//! The programs as they are used: `hegwas` against real `hegwas-server` processes, on the committed synthetic cohorts.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod bad_files;
+mod bad_objects;
+#[path = "../common/mod.rs"]
+mod common;
+mod crashes;
+mod examples;
+mod no_plaintext;
+mod proxy;
+mod scan;
+mod site;
+mod steps;
