@@ -12,6 +12,7 @@ mod lists;
 mod people;
 mod pheno;
 mod positioned;
+mod provided;
 mod source;
 mod store;
 mod table;
