@@ -204,7 +204,8 @@ mod tests {
 
     fn site(variants: usize) -> impl Strategy<Value = Site> {
         (0usize..12, any::<bool>()).prop_flat_map(move |(people, complete)| {
-            let call = prop::option::weighted(if complete { 1.0 } else { 0.8 }, 0u8..3);
+            let call = prop::option::weighted(0.8, 0u8..3)
+                .prop_map(move |g| if complete { g.or(Some(0)) } else { g });
             (
                 prop::collection::vec(any::<bool>(), people),
                 prop::collection::vec(prop::collection::vec(call, people), variants),
