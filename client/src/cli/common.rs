@@ -82,7 +82,7 @@ impl FilterArgs {
 }
 
 /// A number from 0 to `MAX`.
-fn up_to<const MAX: u32>(text: &str) -> Result<f64, String> {
+pub(super) fn up_to<const MAX: u32>(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(x) if (0.0..=f64::from(MAX)).contains(&x) => Ok(x),
         _ => Err(format!("expected a number from 0 to {MAX}")),
