@@ -124,6 +124,22 @@ fn up_to_half(text: &str) -> Result<f64, String> {
     }
 }
 
+impl PalindromicArgs {
+    /// Refuses rules about a panel's variants where no panel is given.
+    ///
+    /// # Errors
+    /// When there is a rule and no panel.
+    pub fn refuse_without(&self, panel: Option<&PathBuf>) -> crate::Result<()> {
+        if panel.is_some() || (self.palindromic == PalindromicRule::Drop && self.freq.is_none()) {
+            return Ok(());
+        }
+        Err(crate::Error::usage(
+            "--palindromic and --freq say how files are aligned to a panel, and there is none",
+            "name the panel with --panel, or leave them out: without a panel no strand is looked at",
+        ))
+    }
+}
+
 /// The phenotype.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Phenotype")]

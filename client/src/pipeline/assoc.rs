@@ -44,6 +44,7 @@ pub(super) struct Outcome {
 /// Whatever stops it; no output is written then.
 pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     args.phenotype.refuse_covariates()?;
+    args.palindromic.refuse_without(args.panel.as_ref())?;
     publish::check_prefix(&args.output.out)?;
     let threads = args.threads.count();
     super::use_threads(threads);

@@ -114,6 +114,7 @@ fn from_files(
     to: &Target<'_>,
     console: &Console,
 ) -> Result<Made> {
+    args.palindromic.refuse_without(args.panel.as_ref())?;
     let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
     let file = open(&files, &args.reading, threads, console)?;
     let phenotype = args.phenotype.pheno.is_some().then_some(&args.phenotype);
