@@ -11,6 +11,7 @@ mod folder;
 mod job;
 mod make;
 mod open;
+mod panel;
 mod prepare;
 mod publish;
 mod remote;
@@ -20,7 +21,8 @@ mod study;
 pub use assoc::assoc;
 pub use demo::demo;
 pub use job::run;
-pub use make::{encrypt, grant, panel, study};
+pub use make::{encrypt, grant, study};
+pub use panel::panel;
 pub use result::{result, share};
 
 /// Sets the number of threads of everything parallel. The first call counts.

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod client;
+mod harmonise;
 mod http;
 mod keys;
 mod messages;
@@ -56,6 +57,14 @@ pub const TARGETS: &[Target] = &[
     target("bcf", vcf::bcf, vcf::bcf_seeds, vcf::BCF_WORDS, vcf::repair_bcf),
     target("assoc", report::assoc, report::seeds, report::WORDS, keep),
     target("panel", panel::panel, panel::seeds, panel::WORDS, keep),
+    target("sites", harmonise::sites, harmonise::site_seeds, harmonise::WORDS, keep),
+    target(
+        "frequencies",
+        harmonise::frequencies,
+        harmonise::frequency_seeds,
+        harmonise::WORDS,
+        keep,
+    ),
     target("message", messages::message, messages::seeds, messages::WORDS, messages::repair),
     target(
         "envelope",

@@ -9,12 +9,14 @@
 
 mod contig;
 mod digest;
+pub(crate) mod places;
 mod text;
 
 use std::collections::HashMap;
 use std::fmt;
 
 pub use contig::Contig;
+use places::Places;
 pub use text::{PanelSummary, PanelTextError};
 
 /// The largest number of variants in one panel.
@@ -235,25 +237,10 @@ impl Panel {
     /// Exact whatever the order of the variants; costs one sort of the indices when they are not sorted by position.
     #[must_use]
     pub fn exact_duplicates(&self) -> Vec<u32> {
-        let classes: Vec<(Contig, &str)> = self
-            .contigs
-            .iter()
-            .map(|name| match Contig::parse(name) {
-                Contig::Unknown => (Contig::Unknown, name.as_str()),
-                known => (known, ""),
-            })
-            .collect();
-        let place = |site: &Site| (classes.get(usize::from(site.contig)), site.pos);
-        let mut order: Vec<u32> = (0..self.len()).collect();
-        if !self.sites.is_sorted_by_key(place) {
-            // Stable, so that equal places stay in panel order.
-            order.sort_by_key(|&i| self.sites.get(i as usize).map(place));
-        }
+        let places = Places::new(self);
+        let same_place = |a: &u32, b: &u32| places.place(*a) == places.place(*b);
         let mut repeated = Vec::new();
-        let same_place = |a: &u32, b: &u32| {
-            self.sites.get(*a as usize).map(place) == self.sites.get(*b as usize).map(place)
-        };
-        for run in order.chunk_by(same_place).filter(|run| run.len() > 1) {
+        for run in places.order().chunk_by(same_place).filter(|run| run.len() > 1) {
             let mut seen = std::collections::HashSet::new();
             repeated.extend(run.iter().copied().filter(|&i| match self.get(i) {
                 Some(v) => !seen.insert((v.reference, v.alternate)),
@@ -335,11 +322,11 @@ fn text_len(text: &str) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    pub(super) fn v<'a>(
+    pub(crate) fn v<'a>(
         chrom: &'a str,
         pos: u32,
         id: &'a str,
@@ -349,7 +336,7 @@ mod tests {
         Variant { chrom, pos, id, reference, alternate }
     }
 
-    fn panel(variants: &[Variant<'_>]) -> Panel {
+    pub(crate) fn panel(variants: &[Variant<'_>]) -> Panel {
         let mut p = Panel::new(ReferenceStatus::Given);
         for &x in variants {
             p.push(x).unwrap();

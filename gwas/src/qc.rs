@@ -5,9 +5,13 @@
 //!   `nonfounders` adds the others.
 //! * A variant goes for the first reason that applies, in the order geno, hwe, maf (PLINK's).
 
+mod pooled;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+
+pub use pooled::{PooledError, filter_pooled};
 
 use crate::io::{Cohort, Reason, SourceError, code_bytes};
 use crate::stats::hwe;
@@ -33,6 +37,7 @@ pub struct Verdict {
     /// Why the others go.
     pub removed: BTreeMap<u32, Reason>,
     /// Whether a call is missing at a kept variant among the people who take part: those with a phenotype, or everybody.
+    /// Variants that the files do not have at all don't count: see [`Cohort::is_absent`].
     pub any_missing: bool,
 }
 
@@ -107,7 +112,7 @@ pub fn filter(
             Some(reason) => drop(verdict.removed.insert(variant, reason)),
             None => {
                 verdict.kept.push(variant);
-                verdict.any_missing |= missing;
+                verdict.any_missing |= missing && !cohort.is_absent(variant);
             }
         }
     }
@@ -120,22 +125,43 @@ fn judge(
     founders: &GenotypeCounts,
     controls: &GenotypeCounts,
 ) -> Option<Reason> {
-    let people = f64::from(everybody.called() + everybody.missing);
-    let too_many_missing =
-        |share: f64| f64::from(everybody.missing) > (share * (1.0 + EPSILON) * people).floor();
-    let too_rare = |least: f64| founders.minor_allele_frequency() < least * (1.0 - EPSILON);
-    let out_of_equilibrium = |least: f64| {
-        let [a, h, b] = [controls.hom_alt, controls.het, controls.hom_ref].map(u64::from);
-        hwe::exact_p(a, h, b) < least * (1.0 - EPSILON)
-    };
-    if thresholds.geno.is_some_and(too_many_missing) {
-        Some(Reason::Geno)
-    } else if thresholds.hwe.is_some_and(out_of_equilibrium) {
-        Some(Reason::Hwe)
-    } else if thresholds.maf.is_some_and(too_rare) {
-        Some(Reason::Maf)
-    } else {
-        None
+    thresholds.judge(&Evidence {
+        people: (everybody.called() + everybody.missing).into(),
+        missing: everybody.missing.into(),
+        minor_allele_frequency: founders.minor_allele_frequency(),
+        controls: Some([controls.hom_ref, controls.het, controls.hom_alt].map(u64::from)),
+    })
+}
+
+/// What the filters look at.
+struct Evidence {
+    people: u64,
+    missing: u64,
+    minor_allele_frequency: f64,
+    /// Controls with 0, 1, 2 copies of ALT, where known.
+    controls: Option<[u64; 3]>,
+}
+
+impl Thresholds {
+    /// The first reason for which a variant goes.
+    fn judge(&self, evidence: &Evidence) -> Option<Reason> {
+        let too_many_missing = |share: f64| {
+            evidence.missing as f64 > (share * (1.0 + EPSILON) * evidence.people as f64).floor()
+        };
+        let too_rare = |least: f64| evidence.minor_allele_frequency < least * (1.0 - EPSILON);
+        let out_of_equilibrium = |least: f64| {
+            let p = |[b, h, a]: [u64; 3]| hwe::exact_p(a, h, b);
+            evidence.controls.is_some_and(|controls| p(controls) < least * (1.0 - EPSILON))
+        };
+        if self.geno.is_some_and(too_many_missing) {
+            Some(Reason::Geno)
+        } else if self.hwe.is_some_and(out_of_equilibrium) {
+            Some(Reason::Hwe)
+        } else if self.maf.is_some_and(too_rare) {
+            Some(Reason::Maf)
+        } else {
+            None
+        }
     }
 }
 

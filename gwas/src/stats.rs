@@ -6,6 +6,7 @@
 pub mod counts;
 pub mod hwe;
 pub mod lambda;
+pub mod pooled;
 pub mod pvalue;
 mod tables;
 

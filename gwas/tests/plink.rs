@@ -5,13 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use common::{columns, gunzip};
 use gwas::io::{BedOptions, Cohort, GenotypeFile, Table, VcfOptions, open_bfile, open_vcf};
 use gwas::packing::plain_sums;
 use gwas::panel::{Contig, Variant};
@@ -50,31 +52,6 @@ fn counted(cohort: &Cohort) -> Counts {
         .map(key)
         .zip(genotype_counts(cohort).unwrap().into_iter().map(numbers))
         .collect()
-}
-
-/// The columns of a white-space separated table, by the header's names, a row each.
-fn columns<const C: usize>(text: &str, names: [&str; C]) -> Vec<[String; C]> {
-    let mut lines = text.lines();
-    // The names of `--freqx` hold blanks, so that file has tabs only.
-    let tab = text.contains('\t');
-    let fields = |line: &str| -> Vec<String> {
-        if tab {
-            line.split('\t').map(str::to_owned).collect()
-        } else {
-            line.split_whitespace().map(str::to_owned).collect()
-        }
-    };
-    let header = fields(lines.next().unwrap());
-    let places = names.map(|n| header.iter().position(|h| h == n).unwrap());
-    lines.map(fields).map(|row| places.map(|p| row[p].clone())).collect()
-}
-
-fn gunzip(path: &Path) -> String {
-    let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap())
-        .read_to_string(&mut text)
-        .unwrap();
-    text
 }
 
 /// Every count, through the word-parallel counter and through packing, for files with truth.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::common::{
-    ConnectionArgs, FilterArgs, InputArgs, OutputArgs, PassphraseArgs, PhenotypeArgs, ReadingArgs,
-    TestArgs, ThreadArgs,
+    ConnectionArgs, FilterArgs, InputArgs, OutputArgs, PalindromicArgs, PassphraseArgs,
+    PhenotypeArgs, ReadingArgs, TestArgs, ThreadArgs,
 };
 use crate::net::ServerUrl;
 
@@ -33,6 +33,13 @@ pub struct AssocArgs {
     /// How they are read.
     #[command(flatten)]
     pub reading: ReadingArgs,
+    /// Test the variants of this panel, in its order, whatever order, alleles and strand the files have [default: all
+    /// variants that pass the filters]
+    #[arg(long, value_name = "FILE", help_heading = "Harmonisation")]
+    pub panel: Option<PathBuf>,
+    /// Palindromic variants.
+    #[command(flatten)]
+    pub palindromic: PalindromicArgs,
     /// Phenotype.
     #[command(flatten)]
     pub phenotype: PhenotypeArgs,

@@ -65,11 +65,79 @@ pub struct FilterArgs {
     pub nonfounders: bool,
 }
 
+impl FilterArgs {
+    /// Refuses filters that would make one site's variants other than the panel's.
+    ///
+    /// # Errors
+    /// When `--maf`, `--geno` or `--hwe` is given.
+    pub fn refuse_for_panel(&self) -> crate::Result<()> {
+        if self.maf.is_none() && self.geno.is_none() && self.hwe.is_none() {
+            return Ok(());
+        }
+        Err(crate::Error::usage(
+            "--maf, --geno and --hwe can't be combined with --panel: all sites of a study encrypt the same variants, and \
+             one site's frequencies say little about the study's",
+            "leave them out here and give them to `hegwas result`, where they act on the pooled released statistics",
+        ))
+    }
+}
+
 /// A number from 0 to `MAX`.
-fn up_to<const MAX: u32>(text: &str) -> Result<f64, String> {
+pub(super) fn up_to<const MAX: u32>(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(x) if (0.0..=f64::from(MAX)).contains(&x) => Ok(x),
         _ => Err(format!("expected a number from 0 to {MAX}")),
+    }
+}
+
+/// What becomes of A/T and C/G variants.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PalindromicRule {
+    /// Leave them out: nothing tells which strand a file is on
+    #[default]
+    Drop,
+    /// Take them as they stand: right only if all files are known to be on one strand
+    Keep,
+    /// Find the strand by comparing allele frequencies with those of --freq
+    ByFrequency,
+}
+
+/// What becomes of variants whose alleles read the same on both strands.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Harmonisation")]
+pub struct PalindromicArgs {
+    /// What becomes of A/T and C/G variants
+    #[arg(long, value_enum, default_value_t)]
+    pub palindromic: PalindromicRule,
+    /// Public allele frequencies on the panel's strand: a table with the columns #CHROM POS REF ALT ALT_FREQ
+    #[arg(long, value_name = "FILE", required_if_eq("palindromic", "by-frequency"))]
+    pub freq: Option<PathBuf>,
+    /// Largest minor allele frequency at which frequencies still tell the strand
+    #[arg(long, value_name = "FREQ", default_value_t = gwas::harmonise::DEFAULT_MAX_MAF, value_parser = up_to_half)]
+    pub palindromic_maf: f64,
+}
+
+/// A number from 0 to 0.5.
+fn up_to_half(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(x) if (0.0..=0.5).contains(&x) => Ok(x),
+        _ => Err("expected a number from 0 to 0.5".to_owned()),
+    }
+}
+
+impl PalindromicArgs {
+    /// Refuses rules about a panel's variants where no panel is given.
+    ///
+    /// # Errors
+    /// When there is a rule and no panel.
+    pub fn refuse_without(&self, panel: Option<&PathBuf>) -> crate::Result<()> {
+        if panel.is_some() || (self.palindromic == PalindromicRule::Drop && self.freq.is_none()) {
+            return Ok(());
+        }
+        Err(crate::Error::usage(
+            "--palindromic and --freq say how files are aligned to a panel, and there is none",
+            "name the panel with --panel, or leave them out: without a panel no strand is looked at",
+        ))
     }
 }
 

@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::common::{
-    ConnectionArgs, FilterArgs, KeyFileArgs, PhenotypeArgs, ReadingArgs, TestArgs, ThreadArgs,
+    ConnectionArgs, FilterArgs, KeyFileArgs, PalindromicArgs, PhenotypeArgs, ReadingArgs, TestArgs,
+    ThreadArgs,
 };
 use crate::net::ServerUrl;
 
 const EXAMPLES: &str = "\
 Examples:
   hegwas encrypt --bfile cohort --pheno pheno.tsv --pheno-name CASE --key me.key --out encrypted
+  hegwas encrypt --bfile cohort --panel study.panel --build GRCh37 --key me.key --out encrypted
   hegwas encrypt --dataset encrypted/dataset --pheno pheno.tsv --pheno-name OTHER --key me.key --out other
   hegwas encrypt --vcf cohort.bcf --key me.key --server https://gwas.example.org --out encrypted
 
 Writes FOLDER/dataset and FOLDER/phenotype for `hegwas push`. The list of people in FOLDER/dataset stays here: it is
-needed to encrypt further phenotypes and is never uploaded.";
+needed to encrypt further phenotypes and is never uploaded. With --panel, FOLDER/alignment.tsv lists every variant of the
+panel that the files provide otherwise than as it stands, or not at all.";
 
 /// Encrypt genotypes and phenotypes on this machine
 ///
@@ -31,9 +34,13 @@ pub struct EncryptArgs {
     /// How genotype files are read.
     #[command(flatten)]
     pub reading: ReadingArgs,
-    /// Encrypt the variants of this panel, in its order [default: all variants that pass the filters]
-    #[arg(long, value_name = "FILE", conflicts_with = "dataset", help_heading = "Genotypes")]
+    /// Encrypt the variants of this panel, in its order, whatever order, alleles and strand the files have [default: all
+    /// variants that pass the filters]
+    #[arg(long, value_name = "FILE", conflicts_with = "dataset", help_heading = "Harmonisation")]
     pub panel: Option<PathBuf>,
+    /// Palindromic variants.
+    #[command(flatten)]
+    pub palindromic: PalindromicArgs,
     /// Phenotype.
     #[command(flatten)]
     pub phenotype: PhenotypeArgs,

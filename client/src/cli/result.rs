@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use he_core::Digest;
 
-use super::common::{KeyFileArgs, OutputArgs, ServerArgs, TestArgs, ThreadArgs};
+use super::common::{KeyFileArgs, OutputArgs, ServerArgs, TestArgs, ThreadArgs, up_to};
 
 const EXAMPLES: &str = "\
 Examples:
   hegwas result JOB --out pilot --server https://gwas.example.org --key me.key
   hegwas result JOB --test trend --plot png --out pilot \\
-      --server https://gwas.example.org --key me.key";
+      --server https://gwas.example.org --key me.key
+  hegwas result JOB --maf 0.01 --geno 0.05 --out common --server https://gwas.example.org --key me.key";
 
 /// Decrypt a result into a table
 ///
@@ -28,6 +29,9 @@ pub struct ResultArgs {
     /// Tests.
     #[command(flatten)]
     pub tests: TestArgs,
+    /// Filters.
+    #[command(flatten)]
+    pub filters: ReleasedFilterArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -40,4 +44,19 @@ pub struct ResultArgs {
     /// Threads.
     #[command(flatten)]
     pub threads: ThreadArgs,
+}
+
+/// Which variants the table has. Filters act on the decrypted sums, that is on everybody who took part at any site.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Filters")]
+pub struct ReleasedFilterArgs {
+    /// Least minor allele frequency [0.01 if no value is given]
+    #[arg(long, value_name = "FREQ", num_args = 0..=1, default_missing_value = "0.01", value_parser = up_to::<1>)]
+    pub maf: Option<f64>,
+    /// Largest share of missing calls; people whose site lacks the variant count [0.1 if no value is given]
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", value_parser = up_to::<1>)]
+    pub geno: Option<f64>,
+    /// Least Hardy-Weinberg p-value in controls
+    #[arg(long, value_name = "P", value_parser = up_to::<1>)]
+    pub hwe: Option<f64>,
 }

@@ -15,8 +15,8 @@ use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
 use super::open::{Opener, open as open_result, set_plane};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::publish::{self, Findings, tests};
-use super::remote;
 use super::study::{StudyText, job, sign};
+use super::{panel, remote};
 use crate::cli::assoc::AssocArgs;
 use crate::console::{Console, Unit};
 use crate::keys::Identity;
@@ -46,6 +46,7 @@ pub(super) struct Outcome {
 /// Whatever stops it; no output is written then.
 pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     args.phenotype.refuse_covariates()?;
+    args.palindromic.refuse_without(args.panel.as_ref())?;
     publish::check_prefix(&args.output.out)?;
     let threads = args.threads.count();
     super::use_threads(threads);
@@ -56,8 +57,13 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
 
     let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
     let file = stages.time("read", || open(&files, &args.reading, threads, console))?;
-    let Prepared { cohort, exclusions, phenotype, any_missing } =
-        stages.time("filter", || prepare(file, &args.filters, Some(&args.phenotype), console))?;
+    let panel =
+        args.panel.as_ref().map(|path| panel::Target { path, palindromic: &args.palindromic });
+    let prepared = stages.time("filter", || {
+        prepare(file, &args.filters, Some(&args.phenotype), panel.as_ref(), console)
+    })?;
+    let needs_calls = prepared.needs_calls();
+    let Prepared { cohort, exclusions, phenotype, alignment, .. } = prepared;
     let phenotype = phenotype.ok_or_else(|| Error::Internal("no phenotype".into()))?;
     let (cohort, cases) = participants(&cohort, &phenotype.status)?;
     console.note(format_args!(
@@ -68,7 +74,7 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
         cohort.variant_count()
     ));
     let tests = tests(&args.tests.tests());
-    let planes = planes_for(tests.iter().any(|t| t.needs_genotypes()), any_missing);
+    let planes = planes_for(tests.iter().any(|t| t.needs_genotypes()), needs_calls);
     record.argument("phenotype", phenotype.name.clone());
     record.argument("tests", tests.iter().map(|t| t.name()).collect::<Vec<_>>().join(","));
     record.argument("plaintext", args.plaintext);
@@ -90,6 +96,11 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     let mut outputs =
         stages.time("report", || publish::write(&findings, &tests, &args.output, console))?;
     outputs.push(publish::write_exclusions(&args.output.out, &exclusions)?);
+    if let Some(alignment) = &alignment {
+        let path = publish::with_suffix(&args.output.out, ".alignment.tsv");
+        alignment.save(&path)?;
+        outputs.push(path);
+    }
     record.count("people", outcome.people);
     record.count("variants", cohort.variant_count());
     record.count("planes", planes.len());

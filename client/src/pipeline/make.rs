@@ -1,12 +1,10 @@
-//! `hegwas panel`, `encrypt`, `study` and `grant`.
+//! `hegwas encrypt`, `study` and `grant`.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gwas::io::{CaseControl, Cohort, Table};
+use gwas::io::{CaseControl, Table};
 use gwas::packing::planes_for;
-use gwas::panel::Panel;
 use gwas::wire::{Dataset, Study};
 use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
@@ -16,12 +14,11 @@ use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
 use super::folder::{NewFolder, save_cohort, save_manifest};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::study::{StudyText, sign};
-use super::{publish, remote, use_threads};
+use super::{panel, publish, remote, use_threads};
 use crate::bundle::{Bundle, CHUNKS, Manifest, read_people};
 use crate::cli::common::{KeyFileArgs, PhenotypeArgs, ServerArgs};
 use crate::cli::encrypt::EncryptArgs;
 use crate::cli::grant::{GrantArgs, GrantCommand};
-use crate::cli::panel::PanelArgs;
 use crate::cli::study::{StudyArgs, StudyCommand};
 use crate::console::{Console, Unit};
 use crate::keys::Identity;
@@ -37,25 +34,6 @@ pub(super) fn identity(args: &KeyFileArgs) -> Result<Arc<Identity>> {
 /// A client of the server that the arguments name.
 pub(super) fn client(server: &ServerArgs, key: &KeyFileArgs) -> Result<Client> {
     Ok(Client::new(server.server.clone(), identity(key)?, &Options::from(&server.connection))?)
-}
-
-/// `hegwas panel`.
-///
-/// # Errors
-/// When files can't be read or nothing is left.
-pub fn panel(args: &PanelArgs, console: &Console) -> Result<()> {
-    use_threads(args.threads.count());
-    let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
-    let file = open(&files, &args.reading, args.threads.count(), console)?;
-    let phenotype = args.phenotype.pheno.is_some().then_some(&args.phenotype);
-    let prepared = prepare(file, &args.filters, phenotype, console)?;
-    let panel = prepared.cohort.panel();
-    let mut text = Vec::new();
-    panel.write_text(&mut text).map_err(Error::file("write", &args.out))?;
-    gwas::report::save(&args.out, &text).map_err(Error::file("write", &args.out))?;
-    publish::write_exclusions(&args.out, &prepared.exclusions)?;
-    console.note(format_args!("{} variants", panel.len()));
-    console.print(panel.digest())
 }
 
 /// What `hegwas encrypt` made.
@@ -134,17 +112,16 @@ fn from_files(
     to: &Target<'_>,
     console: &Console,
 ) -> Result<Made> {
+    args.palindromic.refuse_without(args.panel.as_ref())?;
     let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
     let file = open(&files, &args.reading, threads, console)?;
     let phenotype = args.phenotype.pheno.is_some().then_some(&args.phenotype);
-    let Prepared { cohort, exclusions, phenotype, any_missing } =
-        prepare(file, &args.filters, phenotype, console)?;
-    let cohort = match &args.panel {
-        Some(path) => on_panel(&cohort, path)?,
-        None => cohort,
-    };
+    let panel =
+        args.panel.as_ref().map(|path| panel::Target { path, palindromic: &args.palindromic });
+    let prepared = prepare(file, &args.filters, phenotype, panel.as_ref(), console)?;
     let tests = publish::tests(&args.tests.tests());
-    let planes = planes_for(tests.iter().any(|t| t.needs_genotypes()), any_missing);
+    let planes = planes_for(tests.iter().any(|t| t.needs_genotypes()), prepared.needs_calls());
+    let Prepared { cohort, exclusions, phenotype, alignment, .. } = prepared;
     let plan = Plan::new(PlanRequest::sole_holder(cohort.people())).map_err(Error::input)?;
     let ring = Ring::new(plan.params());
     let folder = to.out.join("dataset");
@@ -158,6 +135,9 @@ fn from_files(
     })?;
     progress.finish();
     save_cohort(&folder, &cohort)?;
+    if let Some(alignment) = &alignment {
+        alignment.save(&to.out.join("alignment.tsv"))?;
+    }
     let envelope = sign(&dataset, identity)?;
     save_manifest(&folder, &envelope)?;
     publish::write_exclusions(&folder, &exclusions)?;
@@ -241,43 +221,6 @@ fn encrypt_one(
     }
     begun.keep();
     Ok(envelope.id())
-}
-
-/// The cohort's variants of a panel; the panel must be a selection from the file, in the file's order.
-fn on_panel(cohort: &Cohort, path: &Path) -> Result<Cohort> {
-    let file = std::fs::File::open(path).map_err(Error::file("read", path))?;
-    let panel = Panel::read_text(std::io::BufReader::new(file))
-        .map_err(|e| Error::input(format_args!("{}: {e}", path.display())))?;
-    if panel.build() != cohort.panel().build() {
-        return Err(Error::input(format_args!(
-            "{} is for build {}, the genotypes for {}",
-            path.display(),
-            panel.build().unwrap_or("(unnamed)"),
-            cohort.panel().build().unwrap_or("(unnamed)")
-        ))
-        .with_remedy("give the genotypes' build with --build, or use a panel of that build"));
-    }
-    let index: HashMap<_, u32> = cohort
-        .panel()
-        .iter()
-        .map(|v| (v.chrom, v.pos, v.reference, v.alternate))
-        .zip(0..)
-        .collect();
-    let found: Vec<u32> = panel
-        .iter()
-        .filter_map(|v| index.get(&(v.chrom, v.pos, v.reference, v.alternate)).copied())
-        .collect();
-    let missing = panel.len() as usize - found.len();
-    if missing > 0 || !found.is_sorted_by(|a, b| a < b) {
-        let what = if missing > 0 {
-            format!("{missing} of {} variants of the panel are not in the files", panel.len())
-        } else {
-            "the panel has another order than the files".to_owned()
-        };
-        return Err(Error::input(format_args!("{}: {what}", path.display()))
-            .with_remedy("make the panel from these files with `hegwas panel`"));
-    }
-    cohort.with_variants(&found).map_err(Error::input)
 }
 
 /// `hegwas study`.

@@ -8,6 +8,7 @@ use gwas::io::{
 };
 use gwas::qc;
 
+use super::panel::{OnPanel, Target, on_panel};
 use crate::cli::common::{FilterArgs, PhenotypeArgs, ReadingArgs};
 use crate::console::Console;
 use crate::{Error, Result};
@@ -42,8 +43,19 @@ pub(super) struct Prepared {
     pub exclusions: Exclusions,
     /// Case status of each person of the cohort.
     pub phenotype: Option<CaseControl>,
-    /// Whether a call is missing among the people who have a phenotype (all people without one).
+    /// Whether a call is missing among the people who have a phenotype (all people without one), at a variant that the
+    /// files have.
     pub any_missing: bool,
+    /// How the cohort was aligned to a panel, if one was given; it has the same cohort.
+    pub alignment: Option<OnPanel>,
+}
+
+impl Prepared {
+    /// Whether the plane of calls is needed: a call is missing, or the files lack a variant of the panel.
+    pub(super) fn needs_calls(&self) -> bool {
+        let absent = |a: &OnPanel| a.report.absent().count() > 0;
+        self.any_missing || self.alignment.as_ref().is_some_and(absent)
+    }
 }
 
 /// Opens genotype files.
@@ -84,14 +96,18 @@ pub(super) fn open(
     Ok(file)
 }
 
-/// Applies `--keep`, the phenotype and the filters. People without a phenotype stay in the cohort, and count for the
+/// Applies `--keep`, `--extract`, the panel, the phenotype and the filters. People without a phenotype stay in the cohort, and count for the
 /// filters, as in PLINK.
 pub(super) fn prepare(
     file: GenotypeFile,
     filters: &FilterArgs,
     phenotype: Option<&PhenotypeArgs>,
+    panel: Option<&Target<'_>>,
     console: &Console,
 ) -> Result<Prepared> {
+    if panel.is_some() {
+        filters.refuse_for_panel()?;
+    }
     let GenotypeFile { genotypes, mut exclusions, phenotypes, .. } = file;
     let all: Vec<Sample> = genotypes.samples().to_vec();
     let mut cohort = Cohort::whole(Arc::clone(&genotypes));
@@ -108,6 +124,13 @@ pub(super) fn prepare(
             cohort.variant_count()
         ));
         cohort = cohort.with_variants(&chosen.indices).map_err(Error::input)?;
+    }
+    let alignment = match panel {
+        Some(target) => Some(on_panel(&cohort, target, console)?),
+        None => None,
+    };
+    if let Some(aligned) = &alignment {
+        cohort = aligned.cohort.clone();
     }
     let samples: Vec<Sample> = cohort.samples().cloned().collect();
     let phenotype = match phenotype {
@@ -131,7 +154,9 @@ pub(super) fn prepare(
             exclusions.push(variant, reason);
         }
     }
-    cohort = cohort.with_variants(&verdict.kept).map_err(Error::input)?;
+    if alignment.is_none() {
+        cohort = cohort.with_variants(&verdict.kept).map_err(Error::input)?;
+    }
     if cohort.variant_count() == 0 || cohort.people() == 0 {
         return Err(Error::input(format_args!(
             "{} people and {} variants are left after the filters",
@@ -140,7 +165,7 @@ pub(super) fn prepare(
         ))
         .with_remedy("loosen --keep, --extract, --maf, --geno or --hwe"));
     }
-    Ok(Prepared { cohort, exclusions, phenotype, any_missing })
+    Ok(Prepared { cohort, exclusions, phenotype, any_missing, alignment })
 }
 
 /// The phenotype of the people in `samples`.

@@ -1,6 +1,9 @@
 //! `hegwas share` and `hegwas result`.
 
+use gwas::io::Exclusions;
 use gwas::panel::Panel;
+use gwas::qc::{Thresholds, filter_pooled};
+use gwas::stats::counts::VariantSums;
 use gwas::wire::{Job, JobResult, Opened, Phenotype, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
@@ -12,7 +15,7 @@ use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
 use super::{remote, use_threads};
-use crate::cli::result::ResultArgs;
+use crate::cli::result::{ReleasedFilterArgs, ResultArgs};
 use crate::cli::share::ShareArgs;
 use crate::console::{Console, Unit};
 use crate::net::{Client, Collection};
@@ -96,17 +99,64 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
     let phenotype = job.message.inputs.first().map(|i| i.phenotype).unwrap_or_default();
     let phenotype = client.get_manifest::<Phenotype>(Collection::Phenotypes, &phenotype);
     let name = phenotype.map_or_else(|_| "phenotype".to_owned(), |p| p.message.name);
-    let findings = Findings {
-        panel: &panel,
-        phenotype: &name,
-        people: opened.people,
-        cases: opened.cases,
-        sums: &opened.variants,
+    let thresholds = thresholds(&args.filters);
+    let (people, cases) = (opened.people, opened.cases);
+    let (panel, sums, exclusions) = match thresholds {
+        None => (panel, opened.variants, None),
+        Some(thresholds) => {
+            let found = filtered(&panel, &opened, &thresholds, console)?;
+            (found.panel, found.sums, Some(found.exclusions))
+        }
     };
+    let findings = Findings { panel: &panel, phenotype: &name, people, cases, sums: &sums };
     let tests = publish::tests(&args.tests.tests());
-    let files = publish::write(&findings, &tests, &args.output, console)?;
+    let mut files = publish::write(&findings, &tests, &args.output, console)?;
+    if let Some(exclusions) = exclusions {
+        files.push(publish::write_exclusions(&args.output.out, &exclusions)?);
+    }
     let files: Vec<String> = files.iter().map(|p| p.display().to_string()).collect();
     console.print_either(&files, |files| files.join("\n"))
+}
+
+/// The thresholds that the user set, if any.
+fn thresholds(filters: &ReleasedFilterArgs) -> Option<Thresholds> {
+    let ReleasedFilterArgs { maf, geno, hwe } = *filters;
+    let set = maf.is_some() || geno.is_some() || hwe.is_some();
+    set.then_some(Thresholds { maf, geno, hwe, nonfounders: true })
+}
+
+/// The variants that filters left.
+struct Filtered {
+    panel: Panel,
+    sums: Vec<VariantSums>,
+    exclusions: Exclusions,
+}
+
+/// Applies filters to decrypted sums.
+fn filtered(
+    panel: &Panel,
+    opened: &super::open::Opened,
+    thresholds: &Thresholds,
+    console: &Console,
+) -> Result<Filtered> {
+    let verdict = filter_pooled(&opened.variants, opened.people, opened.cases, thresholds)
+        .map_err(Error::input)?;
+    for line in verdict.summary() {
+        console.note(line);
+    }
+    if verdict.kept.is_empty() {
+        return Err(Error::input("no variant is left after the filters")
+            .with_remedy("loosen --maf, --geno or --hwe"));
+    }
+    let mut exclusions = Exclusions::default();
+    for (&variant, &reason) in &verdict.removed {
+        if let Some(variant) = panel.get(variant) {
+            exclusions.push(variant, reason);
+        }
+    }
+    let sums = verdict.kept.iter().filter_map(|&v| opened.variants.get(v as usize).copied());
+    let sums = sums.collect();
+    Ok(Filtered { panel: panel.select(&verdict.kept).map_err(Error::input)?, sums, exclusions })
 }
 
 /// Downloads a panel and checks its digest.

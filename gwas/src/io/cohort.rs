@@ -3,32 +3,35 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::provided::{Provided, read_provided};
 use super::source::{GenotypeSource, Sample, SourceError};
 use crate::panel::{Panel, PanelError};
 
-/// A genotype source with the rows (people) and variants that `--keep`, `--extract` and the filters left.
+/// A genotype source with the rows (people) and variants that `--keep`, `--extract` and the filters left, or that a study's
+/// panel asks for.
 ///
-/// Rows and variants of a cohort are numbered from 0 without gaps, in file order. Nothing is copied but the panel.
+/// Rows and variants of a cohort are numbered from 0 without gaps; rows are in file order, and so are variants unless the
+/// cohort was [aligned](crate::harmonise::align) to a panel. Nothing is copied but the panel.
 #[derive(Clone, Debug)]
 pub struct Cohort {
     source: Arc<dyn GenotypeSource>,
     /// File row of each row, ascending.
     rows: Arc<[u32]>,
-    /// Source variant of each variant, ascending; nothing means all of them.
+    /// Where each variant comes from; nothing means all of the source's.
     variants: Option<Arc<Selection>>,
 }
 
 #[derive(Debug)]
 struct Selection {
-    variants: Vec<u32>,
+    provided: Vec<Provided>,
     panel: Panel,
 }
 
 /// Why a selection isn't one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SelectionError {
-    /// Not ascending, or past the end: a bug of the caller.
-    #[error("a selection must be ascending and within the cohort")]
+    /// Not ascending, past the end, or of another length than its panel: a bug of the caller.
+    #[error("a selection must be ascending, fit its panel and lie within the cohort")]
     Order,
     /// The selected panel breaks a rule.
     #[error(transparent)]
@@ -58,14 +61,52 @@ impl Cohort {
     /// When the variants aren't ascending or one is past the end.
     pub fn with_variants(&self, variants: &[u32]) -> Result<Self, SelectionError> {
         let chosen = match &self.variants {
-            Some(selection) => select(&selection.variants, variants)?,
+            Some(selection) => select(&selection.provided, variants)?,
             None => {
                 check_ascending(variants, self.variant_count() as usize)?;
-                variants.to_vec()
+                variants.iter().map(|&v| Provided::new(v, false)).collect()
             }
         };
         let panel = self.panel().select(variants)?;
-        Ok(Self { variants: Some(Arc::new(Selection { variants: chosen, panel })), ..self.clone() })
+        Ok(self.providing(chosen, panel))
+    }
+
+    /// The cohort of the variants of `panel`, each from one of this one's variants, with its alleles exchanged where the
+    /// flag says so, or from none.
+    ///
+    /// # Errors
+    /// When there are not as many as the panel has variants, or one is past the end.
+    pub(crate) fn rearranged(
+        &self,
+        panel: Panel,
+        from: impl Iterator<Item = Option<(u32, bool)>>,
+    ) -> Result<Self, SelectionError> {
+        let provided: Option<Vec<Provided>> = from
+            .map(|from| match from {
+                None => Some(Provided::ABSENT),
+                Some((variant, exchanged)) => Some(self.provided(variant)?.exchanged_if(exchanged)),
+            })
+            .collect();
+        let provided = provided.filter(|p| p.len() == panel.len() as usize);
+        Ok(self.providing(provided.ok_or(SelectionError::Order)?, panel))
+    }
+
+    fn providing(&self, provided: Vec<Provided>, panel: Panel) -> Self {
+        Self { variants: Some(Arc::new(Selection { provided, panel })), ..self.clone() }
+    }
+
+    /// Where a variant comes from, if it is one of the cohort's.
+    fn provided(&self, variant: u32) -> Option<Provided> {
+        match &self.variants {
+            Some(selection) => selection.provided.get(variant as usize).copied(),
+            None => (variant < self.variant_count()).then(|| Provided::new(variant, false)),
+        }
+    }
+
+    /// Whether the file does not have a variant of the cohort (which then was aligned to a panel): nobody has a call.
+    #[must_use]
+    pub fn is_absent(&self, variant: u32) -> bool {
+        self.provided(variant).is_some_and(Provided::is_absent)
     }
 
     /// Number of people.
@@ -114,19 +155,16 @@ impl Cohort {
         match &self.variants {
             Some(selection) => {
                 let range = variants.start as usize..variants.end as usize;
-                let chosen = selection.variants.get(range);
-                self.source.read_codes(
-                    chosen.ok_or(SourceError::Request("a variant past the last one"))?,
-                    rows,
-                    out,
-                )
+                let chosen = selection.provided.get(range);
+                let chosen = chosen.ok_or(SourceError::Request("a variant past the last one"))?;
+                read_provided(self.source.as_ref(), chosen, rows, out)
             }
             None => self.source.read_codes(&variants.collect::<Vec<u32>>(), rows, out),
         }
     }
 }
 
-fn select(from: &[u32], chosen: &[u32]) -> Result<Vec<u32>, SelectionError> {
+fn select<T: Copy>(from: &[T], chosen: &[u32]) -> Result<Vec<T>, SelectionError> {
     check_ascending(chosen, from.len())?;
     Ok(chosen.iter().filter_map(|&i| from.get(i as usize).copied()).collect())
 }

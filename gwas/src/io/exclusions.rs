@@ -27,6 +27,14 @@ pub enum Reason {
     Maf,
     /// Fails `--hwe`.
     Hwe,
+    /// The position is 0: without one, variants of different lists can't be compared.
+    NoPosition,
+    /// An allele is unknown (`0` or `.`) and no other list tells it.
+    UnknownAllele,
+    /// Not every list has it.
+    NotInAllLists,
+    /// The alleles pair with each other (`A`/`T`, `C`/`G`), so that nothing tells which strand a list is on.
+    Palindromic,
 }
 
 impl Reason {
@@ -43,6 +51,10 @@ impl Reason {
             Self::Geno => "GENO",
             Self::Maf => "MAF",
             Self::Hwe => "HWE",
+            Self::NoPosition => "NO_POSITION",
+            Self::UnknownAllele => "UNKNOWN_ALLELE",
+            Self::NotInAllLists => "NOT_IN_ALL_LISTS",
+            Self::Palindromic => "PALINDROMIC",
         }
     }
 

@@ -166,7 +166,7 @@ impl CodeStore {
 }
 
 /// Exchanges codes 00 and 11 in every byte: where both bits of a code are equal, both are flipped.
-fn swap_homozygotes(codes: &mut [u8]) {
+pub(super) fn swap_homozygotes(codes: &mut [u8]) {
     for byte in codes {
         let equal = !(*byte ^ (*byte >> 1)) & 0x55;
         *byte ^= equal | (equal << 1);

@@ -17,6 +17,7 @@
 mod bcf;
 mod gt;
 mod input;
+mod sites;
 mod spool;
 mod text;
 
@@ -105,6 +106,11 @@ pub enum VcfErrorKind {
     /// Another format.
     #[error("is neither VCF nor BCF (compressed or not); for PLINK files use --bfile PREFIX")]
     Format,
+    /// A list of sites in BCF.
+    #[error(
+        "is BCF, which is not read as a list of sites; write them as VCF with `bcftools view -G -Oz -o OUT IN`"
+    )]
+    BcfSites,
     /// The compressed file lacks its end.
     #[error("is cut off: the BGZF end-of-file block is missing; copy or make the file again")]
     Truncated,
@@ -186,6 +192,7 @@ pub enum VcfErrorKind {
 }
 
 pub use gt::CallError as VcfCallError;
+pub(super) use sites::read_sites;
 
 /// Opens a VCF, VCF.gz or BCF file, whatever its name; reads it whole.
 ///

@@ -9,6 +9,7 @@ use he_core::{Digest, Plan};
 use serde::{Deserialize, Serialize};
 
 use super::Did;
+use crate::bitmap::Bitmap;
 
 /// Longest name or purpose in bytes.
 pub const MAX_NAME: usize = 1024;
@@ -127,38 +128,8 @@ impl Message for Phenotype {
     }
 }
 
-/// A set of row numbers as a bitmap, least significant bit first.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct RowSet(Vec<u8>);
-
-impl RowSet {
-    /// The set of rows below `rows` for which `contains` holds.
-    pub fn new(rows: u32, contains: impl Fn(u32) -> bool) -> Self {
-        let byte = |b: u32| {
-            (0..8)
-                .filter(|i| 8 * b + i < rows && contains(8 * b + i))
-                .fold(0, |acc, i| acc | 1 << i)
-        };
-        Self((0..rows.div_ceil(8)).map(byte).collect())
-    }
-
-    /// Whether `row` is in the set.
-    pub fn contains(&self, row: u32) -> bool {
-        self.0.get(row as usize / 8).is_some_and(|b| b >> (row % 8) & 1 == 1)
-    }
-
-    /// Number of rows in the set.
-    pub fn count(&self) -> u32 {
-        self.0.iter().map(|b| b.count_ones()).sum()
-    }
-
-    /// Whether the bitmap has the right length for `rows` rows and no bit beyond them.
-    pub fn fits(&self, rows: u32) -> bool {
-        let spare = (rows.div_ceil(8) * 8 - rows) as u8;
-        self.0.len() == rows.div_ceil(8) as usize
-            && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
-    }
-}
+/// Rows of a dataset.
+pub type RowSet = Bitmap;
 
 /// A study: purpose, panel, statistics, key holders. Signed by its coordinator and key holders; its digest names it and
 /// seeds its public key's mask.
