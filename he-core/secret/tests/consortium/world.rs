@@ -142,7 +142,7 @@ impl Consortium {
             let range = shape.chunk_rows(chunk);
             let (start, end) = (range.start as usize, range.end as usize);
             let slab = &values[start * params.degree()..end * params.degree()];
-            let slab = encryptor.encrypt_slab(UNIT, chunk, slab).unwrap();
+            let slab = encryptor.encrypt_slab(UNIT, chunk, slab, &Vec::new).unwrap();
             genotypes.extend(slab.into_iter().map(|(_, bytes)| bytes));
             let slab = weight_encryptor.encrypt_slab(0, chunk, &weights[start..end]).unwrap();
             phenotypes.extend(slab.into_iter().map(|(_, bytes)| bytes));
