@@ -9,13 +9,15 @@
 //! ```
 //!
 //! Products of 50-bit words are split at bit 52 and the halves added in 64-bit lanes, so nothing is reduced inside the
-//! loop. Two engines, chosen at run time, give identical bits: AVX-512 IFMA and portable.
+//! loop. Engines, chosen at run time, give identical bits: AVX-512 IFMA, AVX2 with FMA, and portable.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // the one audited module: see its documentation for the invariants
 mod avx512;
 mod counter;
 mod encode;
+#[cfg(target_arch = "x86_64")]
+mod fma;
 mod portable;
 
 pub use counter::CounterCipher;
@@ -39,6 +41,8 @@ pub const ROWS_PER_CALL: usize = 16;
 pub enum Engine {
     /// AVX-512 with IFMA and VBMI.
     Avx512,
+    /// AVX2 and FMA: sums in floating-point registers, the rest in plain Rust.
+    Fma,
     /// Plain Rust on any machine.
     Portable,
 }
@@ -50,13 +54,31 @@ impl Engine {
         if avx512::available() {
             return Self::Avx512;
         }
+        #[cfg(target_arch = "x86_64")]
+        if fma::available() {
+            return Self::Fma;
+        }
         Self::Portable
+    }
+
+    /// Every engine that runs on this machine, the fastest first.
+    pub fn all() -> Vec<Self> {
+        let mut engines = vec![Self::detect()];
+        #[cfg(target_arch = "x86_64")]
+        if Self::detect() == Self::Avx512 && fma::available() {
+            engines.push(Self::Fma);
+        }
+        if Self::detect() != Self::Portable {
+            engines.push(Self::Portable);
+        }
+        engines
     }
 
     /// Name as printed and recorded.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512-ifma",
+            Self::Fma => "avx2-fma",
             Self::Portable => "portable",
         }
     }
@@ -165,6 +187,8 @@ impl TileSums {
         match engine {
             #[cfg(target_arch = "x86_64")]
             Engine::Avx512 => avx512::add(self, rows),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Fma => fma::add(self, rows),
             _ => portable::add(self, rows),
         }
         self.terms += count;
@@ -274,7 +298,13 @@ mod tests {
             (8, 1, &[]),
         ] {
             let portable = run(Engine::Portable, bodies, weights, selected, 3, false);
-            assert_eq!(run(Engine::detect(), bodies, weights, selected, 3, false), portable);
+            for engine in Engine::all() {
+                assert_eq!(
+                    run(engine, bodies, weights, selected, 3, false),
+                    portable,
+                    "{engine:?}"
+                );
+            }
         }
     }
 
@@ -282,7 +312,7 @@ mod tests {
     fn no_accumulator_overflows() {
         let all: Vec<u32> = (0..ROWS_PER_CALL as u32).collect();
         let m = Modulus::new(PRIMES[0]);
-        for engine in [Engine::Portable, Engine::detect()] {
+        for engine in Engine::all() {
             let repeats = 520; // 8,320 rows of the largest words
             let out = run(engine, 2, 1, &all, repeats, true);
             let n = (ROWS_PER_CALL * repeats) as u64;
@@ -303,7 +333,7 @@ mod tests {
             }
             let mut expected = vec![0; pack::packed_len(count)];
             pack::pack(&words, &mut expected);
-            for engine in [Engine::Portable, Engine::detect()] {
+            for engine in Engine::all() {
                 let mut bytes = vec![0xaa; expected.len()];
                 engine.pack(&words, &mut bytes);
                 assert_eq!(bytes, expected);
@@ -331,7 +361,7 @@ mod tests {
         (a[0], b[0], c[0]) = (m.value() - 1, m.value() - 1, m.value() - 1);
         (a[1], b[1], c[1]) = (0, 0, 0);
         (a[2], b[2], c[2]) = (1, m.value() - 1, 1);
-        for engine in [Engine::Portable, Engine::detect()] {
+        for engine in Engine::all() {
             let mut out = c.clone();
             engine.multiply_add(m, &a, &b, &mut out);
             for i in 0..256 {

@@ -323,37 +323,24 @@ impl<'a> WeightTiles<'a> {
     }
 }
 
-/// Computes the sums of the weights themselves.
+/// Computes the sums of the weights themselves: those of a matrix of one body, the mask of a row being its `d1`.
 ///
 /// # Errors
 ///
 /// What the source returns.
-pub fn sum_totals(weights: &WeightInput<'_>, rows: &[u32]) -> io::Result<TotalSums> {
-    let shape = weights.shape;
-    let params = shape.params;
-    // For each tile the 128 words of `sum d0` and of `sum d1` of every vector.
-    let tiles = (0..shape.tiles()).into_par_iter().map(|tile| total_tile(weights, rows, tile));
-    let tiles: Vec<Vec<u64>> = tiles.collect::<io::Result<_>>()?;
-    Ok(TotalSums { params, polynomials: join(params, 2 * usize::from(shape.planes), &tiles) })
-}
-
-fn total_tile(input: &WeightInput<'_>, rows: &[u32], tile: u32) -> io::Result<Vec<u64>> {
-    let shape = input.shape;
-    let place = TilePlace::new(shape.params, tile);
-    let mut weights = WeightTiles::new(Engine::detect(), input);
-    let mut sums = vec![0; 2 * weights.vectors.len() * TILE];
-    for row_chunk in 0..shape.row_chunks() {
-        for (range, rows) in batches(rows, shape.chunk_rows(row_chunk)) {
-            weights.load(&place, row_chunk, &range, rows)?;
-            let components = weights.vectors.iter().flat_map(|(d0, d1)| [d0, d1]);
-            for (component, sum) in components.zip(sums.chunks_exact_mut(TILE)) {
-                for row in component.chunks_exact(TILE).take(rows.len()) {
-                    for (s, &word) in sum.iter_mut().zip(row) {
-                        *s = place.modulus.add(*s, place.modulus.reduce(word));
-                    }
-                }
-            }
-        }
+pub fn sum_totals(
+    engine: Engine,
+    weights: &WeightInput<'_>,
+    rows: &[u32],
+) -> io::Result<TotalSums> {
+    let WeightInput { shape, mask_seed, source } = *weights;
+    let mut polynomials = Vec::with_capacity(2 * usize::from(shape.planes) * shape.params.words());
+    for plane in 0..shape.planes {
+        let weights = WeightInput { shape: Shape { planes: 0, ..shape }, mask_seed, source };
+        let unit = Unit { plane, group: 0 };
+        let sums = sum_unit(engine, &UnitInput { shape, mask_seed, source, unit, weights, rows })?;
+        polynomials.extend_from_slice(sums.plain(0));
+        polynomials.extend_from_slice(sums.plain(1));
     }
-    Ok(sums)
+    Ok(TotalSums { params: shape.params, polynomials })
 }

@@ -208,7 +208,7 @@ impl Case {
                 }
             }
         }
-        let totals = sum_totals(&self.weight_input(), &self.rows).unwrap();
+        let totals = sum_totals(Engine::detect(), &self.weight_input(), &self.rows).unwrap();
         let totals = self.grant.switch_totals(Engine::detect(), &self.ring, &self.plan, &totals);
         let values = self.open(&totals).unwrap();
         for (vector, weights) in self.weights.iter().enumerate() {

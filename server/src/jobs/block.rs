@@ -157,7 +157,7 @@ pub fn run_block(work: &Work, (plane, group): (u8, u32)) -> Result<(Header, Vec<
         source: &work.weights,
     };
     let switched = if plane == JobResult::TOTALS_PLANE {
-        let sums = sum_totals(&weights, &work.rows)?;
+        let sums = sum_totals(work.engine, &weights, &work.rows)?;
         work.key.switch_totals(work.engine, &work.ring, &work.plan, &sums)
     } else {
         let stored = work.planes.get(usize::from(plane)).copied();

@@ -176,7 +176,7 @@ impl Consortium {
             rows: &site.rows,
         };
         let sums = sum_unit(engine, &input).unwrap();
-        let totals = sum_totals(&weights, &site.rows).unwrap();
+        let totals = sum_totals(Engine::detect(), &weights, &site.rows).unwrap();
         [
             site.grant.switch_unit(engine, &self.ring, &self.plan, &sums),
             site.grant.switch_totals(engine, &self.ring, &self.plan, &totals),
