@@ -202,7 +202,7 @@ pub(super) fn pheno_seeds() -> Seeds {
         ),
         ("good-iid", b"## note\n\n#IID X\na 0\nb 1\n".to_vec()),
         ("good-empty-field", b"#IID\tX\tY\na\t\t2\nb\t1\t1\n".to_vec()),
-        ("good-control-character", b"#IID X Y\na x\x01 1\nb x 2\n".to_vec()),
+        ("good-looks-compressed", b"#IID X Y\na x^ 1\nb x 2\n".to_vec()),
         ("bad-three-values", b"#FID IID X\nf a 1\nf b 2\nf c 3\n".to_vec()),
         ("bad-secret-value", b"#FID IID X\nf a 1\nf b S3CRET\n".to_vec()),
         ("bad-twice", b"#FID IID X\nf S3CRET 1\nf S3CRET 2\n".to_vec()),

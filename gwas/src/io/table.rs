@@ -193,7 +193,10 @@ struct Rows {
 
 impl Rows {
     fn new(names: Vec<String>) -> Self {
-        Self { ids: Vec::new(), lines: Vec::new(), names, cells: Vec::new() }
+        // A header of numbers: the reader below takes input that begins like a compressed file ("x^", say) for one.
+        let header = (0..names.len()).map(|i| i.to_string()).collect::<Vec<_>>().join("\t");
+        let cells = (header + "\n").into_bytes();
+        Self { ids: Vec::new(), lines: Vec::new(), names, cells }
     }
 
     fn push_values<'a>(&mut self, values: impl Iterator<Item = &'a str>) {
@@ -202,14 +205,7 @@ impl Rows {
                 self.cells.push(b'\t');
             }
             // Never empty, so that a line of one missing value isn't a blank line.
-            let value = if value.is_empty() { "NA" } else { value };
-            if value.contains(|c: char| c.is_ascii_control()) {
-                // No number and no name of a missing value has one, but the CSV reader gives some a meaning of its own.
-                let visible = value.replace(|c: char| c.is_ascii_control(), "\u{fffd}");
-                self.cells.extend_from_slice(visible.as_bytes());
-            } else {
-                self.cells.extend_from_slice(value.as_bytes());
-            }
+            self.cells.extend_from_slice(if value.is_empty() { b"NA" } else { value.as_bytes() });
         }
         self.cells.push(b'\n');
     }
@@ -222,7 +218,7 @@ impl Rows {
             .with_quote_char(None)
             .with_missing_is_null(false);
         let frame = CsvReadOptions::default()
-            .with_has_header(false)
+            .with_has_header(true)
             .with_schema(Some(Arc::new(schema)))
             .with_parse_options(parse)
             .into_reader_with_file_handle(Cursor::new(self.cells))
@@ -365,13 +361,15 @@ mod tests {
         assert_eq!(table("IID A\n\nx 1\n").unwrap().lines, [3]);
     }
 
-    /// Found by mutation: the reader below took a control character for a quote.
+    /// Found by mutation: these begin as zlib streams do.
     #[test]
-    fn control_characters_are_cells_like_others_and_never_values() {
-        for c in (1..32u8).chain([127]).map(char::from).filter(|c| !"\t\n\r\x0b\x0c".contains(*c)) {
-            let t = table(&format!("#IID A B\nx 1{c} 1\ny 2 2\n")).unwrap();
-            assert_eq!(cells(&t, 0), ["1\u{fffd}", "2"], "{c:?}");
-            assert_eq!(cells(&t, 1), ["1", "2"], "{c:?}");
+    fn cells_that_look_compressed_are_cells() {
+        for cell in ["x^", "x\u{1}", "0", "PK"] {
+            let t = table(&format!("#IID A B\nx {cell} 1\ny 2 2\n")).unwrap();
+            assert_eq!(
+                (cells(&t, 0), cells(&t, 1)),
+                (vec![cell.to_owned(), "2".into()], vec!["1".into(), "2".into()])
+            );
         }
     }
 
