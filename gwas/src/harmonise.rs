@@ -1,6 +1,6 @@
 //! From what each site's files hold to what a study's panel asks for, before anything is encrypted.
 //!
-//! [`merge`] makes a study's panel from the variant lists of its sites; [`align`] arranges a site's genotypes by a panel. Both
+//! [`merge()`] makes a study's panel from the variant lists of its sites; [`align()`] arranges a site's genotypes by a panel. Both
 //! know a variant by its place (build, chromosome in any spelling, position) and its two alleles in either order and, if both
 //! are single bases, on either strand. Ids are never looked at.
 //!

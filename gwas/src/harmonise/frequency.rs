@@ -1,11 +1,4 @@
 //! Allele frequencies of a public reference, which tell the strand of palindromic variants.
-//!
-//! ```text
-//! #CHROM  POS  REF  ALT  ALT_FREQ      (tab-separated; columns in any order, others are not looked at)
-//! 22  16051249  A  T  0.0812
-//! ```
-//!
-//! `NA` and `.` are unknown frequencies. Rows whose alleles are no palindrome are checked and not kept.
 
 use std::io::BufRead;
 
@@ -50,7 +43,14 @@ pub enum FrequencyError {
     },
 }
 
-/// ALT frequencies of palindromic variants.
+/// ALT frequencies of palindromic variants, from a public reference.
+///
+/// ```text
+/// #CHROM  POS  REF  ALT  ALT_FREQ      (tab-separated; columns in any order, others are not looked at)
+/// 22  16051249  A  T  0.0812
+/// ```
+///
+/// `NA` and `.` are unknown frequencies. Rows whose alleles are no palindrome are checked and not kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frequencies {
     pub(super) panel: Panel,
@@ -59,7 +59,7 @@ pub struct Frequencies {
 }
 
 impl Frequencies {
-    /// Reads a table (see the module's description).
+    /// Reads a table in the type's format.
     ///
     /// # Errors
     /// When a line isn't acceptable.
@@ -74,7 +74,8 @@ impl Frequencies {
                 continue;
             }
             let expected = |expected| FrequencyError::Expected { line, expected };
-            let fields = fields(text, &places).ok_or(expected("as many columns as the header"))?;
+            let fields =
+                fields(text, &places).ok_or(expected("a field in each of the five columns"))?;
             let [chrom, pos, reference, alternate, frequency] = fields;
             let pos = pos.parse().map_err(|_| expected("a position in the column POS"))?;
             let frequency = match frequency {
@@ -201,7 +202,7 @@ mod tests {
         for (from, to, message) in [
             ("#CHROM", "CHROM", "the first line must name"),
             ("REF", "ALT", "the first line must name"),
-            ("\t0.2", "", "line 2: expected as many columns"),
+            ("\t0.2", "", "line 2: expected a field in each"),
             ("\t5\t", "\t-5\t", "line 2: expected a position"),
             ("0.2", "1.5", "line 2: expected a number from 0 to 1"),
             ("0.2", "NaN", "line 2: expected a number from 0 to 1"),

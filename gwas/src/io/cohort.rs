@@ -11,7 +11,7 @@ use crate::panel::{Panel, PanelError};
 /// panel asks for.
 ///
 /// Rows and variants of a cohort are numbered from 0 without gaps; rows are in file order, and so are variants unless the
-/// cohort was [aligned](crate::harmonise::align) to a panel. Nothing is copied but the panel.
+/// cohort was [aligned](crate::harmonise::align()) to a panel. Nothing is copied but the panel.
 #[derive(Clone, Debug)]
 pub struct Cohort {
     source: Arc<dyn GenotypeSource>,
