@@ -6,7 +6,7 @@ use super::text::thousands;
 
 const SIZE: (f64, f64) = (760.0, 500.0);
 /// Left, top, right, bottom edge of the frame.
-const FRAME: (f64, f64, f64, f64) = (76.0, 58.0, 740.0, 446.0);
+const FRAME: (f64, f64, f64, f64) = (76.0, 98.0, 740.0, 446.0);
 const INK: &str = "#222222";
 const PALE: &str = "#e4e4e4";
 /// Colours that differ for colour-blind eyes too (Okabe and Ito 2008).
@@ -20,7 +20,7 @@ pub(super) struct Series {
     pub(super) name: String,
     /// Joined by a line, in order of x.
     pub(super) points: Vec<(f64, f64)>,
-    /// Not joined.
+    /// Not joined, open.
     pub(super) others: Vec<(f64, f64)>,
 }
 
@@ -119,21 +119,14 @@ impl Chart {
         out
     }
 
-    /// Names of the series, inside the frame, bottom right: costs grow to the top right, published ones lie above.
+    /// Names of the series above the frame, two in a row.
     fn legend(&self, out: &mut String) {
-        let (_, _, right, bottom) = FRAME;
-        let longest = self.series.iter().map(|s| s.name.chars().count()).max().unwrap_or(0) as f64;
-        let count = self.series.len() as f64;
-        let (width, height) = (longest * 6.4 + 34.0, count * 17.0 + 10.0);
-        let (left, top) = (right - width - 10.0, bottom - height - 10.0);
-        let _ = writeln!(
-            out,
-            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"#ffffff\" stroke=\"{PALE}\"/>"
-        );
-        for ((number, series), colour) in (0..).zip(&self.series).zip(COLOURS.iter().cycle()) {
-            let y = top + 17.0 + 17.0 * f64::from(number);
-            dot(out, (left + 14.0, y - 4.0), colour);
-            text(out, (left + 26.0, y), "", &series.name);
+        let (left, _, right, _) = FRAME;
+        for ((number, series), colour) in (0u8..).zip(&self.series).zip(COLOURS.iter().cycle()) {
+            let x = left + f64::from(number % 2) * (right - left) / 2.0;
+            let y = 44.0 + 17.0 * f64::from(number / 2);
+            dot(out, (x + 4.0, y - 4.0), colour, true);
+            text(out, (x + 14.0, y), "", &series.name);
         }
     }
 
@@ -182,13 +175,19 @@ fn draw_series(out: &mut String, series: &Series, colour: &str, x: &Axis, y: &Ax
             places.join(" ")
         );
     }
-    for point in points.iter().chain(&series.others) {
-        dot(out, (x.place(point.0), y.place(point.1)), colour);
-    }
+    let mut dots = |points: &[(f64, f64)], filled| {
+        points.iter().for_each(|p| dot(out, (x.place(p.0), y.place(p.1)), colour, filled));
+    };
+    dots(&series.others, false);
+    dots(&points, true);
 }
 
-fn dot(out: &mut String, (x, y): (f64, f64), colour: &str) {
-    let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.6\" fill=\"{colour}\"/>");
+fn dot(out: &mut String, (x, y): (f64, f64), colour: &str, filled: bool) {
+    let fill = if filled { colour } else { "#ffffff" };
+    let _ = writeln!(
+        out,
+        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.6\" fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.4\"/>"
+    );
 }
 
 fn line(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {

@@ -41,7 +41,7 @@ pub(super) fn people(facts: &Facts) -> String {
         others: Vec::new(),
     });
     let labels = ANCHORS.iter().filter(|a| a.variants == VARIANTS).map(|a| Label {
-        text: format!("{} ({})", a.name, a.machine),
+        text: format!("{} ({})", a.name, a.note),
         at: (f64::from(a.people), a.seconds),
     });
     Chart {
@@ -66,12 +66,12 @@ pub(super) fn variants(facts: &Facts) -> String {
         Series { name, points: place(thousand), others: place(others) }
     });
     let labels = ANCHORS.iter().map(|a| Label {
-        text: format!("{} ({})", a.name, a.machine),
+        text: format!("{} ({})", a.name, a.note),
         at: scaled(&(a.people, a.variants, a.seconds)),
     });
     Chart {
         title: "Cost of 1,000 people against the number of variants",
-        x: "variants; joined: measured with 1,000 people; other points: scaled from more or fewer people",
+        x: "variants (open circles: scaled from more or fewer people)",
         y: "seconds per 1,000 people",
         series: series.collect(),
         labels: labels.collect(),
