@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use he_core::Params;
+use he_core::layout::Shape;
 use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,14 @@ impl Run {
     #[must_use]
     pub fn genotypes(&self) -> f64 {
         f64::from(self.people) * f64::from(self.variants)
+    }
+
+    /// Bytes of genotype ciphertexts: what is uploaded without phenotype, grant and manifests.
+    #[must_use]
+    pub fn genotype_bytes(&self) -> u64 {
+        let (params, rows) = (self.params, self.people);
+        let blocks = self.variants.div_ceil(params.degree() as u32);
+        Shape { params, rows, planes: 1, blocks }.body_bytes()
     }
 }
 
@@ -245,6 +254,7 @@ mod tests {
         assert_eq!((run.params, run.bytes_uploaded), (Params::N2048Q50, 700));
         assert_eq!(run.stages, [Stage { name: "compute".into(), seconds: 0.1235 }]);
         assert_eq!((run.people, run.variants, run.threads), (20, 50, 2));
+        assert_eq!(run.genotype_bytes(), 20 * 12_800);
         let program = fake(place.folder(), "echo $clear");
         assert!(matches!(measure(&program, &place, &files, 2), Err(Error::Inexact(_))));
     }
