@@ -1,4 +1,4 @@
-//! Synthetic cohorts on disk, made once for each shape of a session.
+//! Synthetic cohorts on disk, made once for each shape.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct Files {
 }
 
 impl Workplace {
-    /// In `folder`, where cohorts stay for the next session; or in a temporary folder that goes away.
+    /// In `folder`, where cohorts stay for the next time; or in a temporary folder that goes away.
     ///
     /// # Errors
     /// When it can't be made.

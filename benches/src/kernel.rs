@@ -91,7 +91,7 @@ pub fn measure(options: &Options, each: &mut dyn FnMut(Kernel) -> Result<()>) ->
             matrix.check(Engine::detect(), &checked)?;
             for &threads in &options.threads {
                 for engine in engines() {
-                    // The slow engine varies less and would take most of the session.
+                    // The slow engine varies less and would take most of the time.
                     let fast = engine == Engine::detect();
                     let repeats = if fast { options.repeats } else { options.repeats.min(3) };
                     each(one(&matrix, engine, vectors, threads, repeats, &checked)?)?;

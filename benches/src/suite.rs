@@ -38,7 +38,7 @@ pub const RUNS: [(u32, u32); 7] = [
     (25_000, 49_152),
 ];
 
-/// A recording session.
+/// One recording.
 pub struct Suite {
     stamp: Stamp,
     records: PathBuf,
