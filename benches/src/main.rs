@@ -1,0 +1,189 @@
+//! `hegwas-bench`: records what hegwas costs, and makes documents and plots from the records.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use hegwas_bench::suite::{GROWTH, Suite};
+use hegwas_bench::{Result, kernel, machine, report, run, say};
+
+/// Records what hegwas costs, and makes documents and plots from the records
+#[derive(Parser)]
+#[command(name = "hegwas-bench", version)]
+struct Cli {
+    /// Folder of the records [default: benches/records of the checkout]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    records: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures and appends records
+    Record(RecordArgs),
+    /// Makes the tables of docs/performance.md and README.md, and the plots, from the latest records
+    Report {
+        /// Changes nothing, fails if a file is not what the records give
+        #[arg(long)]
+        check: bool,
+        /// Folder that holds README.md and docs/ [default: the checkout]
+        #[arg(long, value_name = "FOLDER")]
+        root: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+struct RecordArgs {
+    /// Folder for cohorts and stores, kept afterwards [default: a temporary folder]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    work: Option<PathBuf>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Everything that the report needs: 20 minutes and 16 GB of disk, on an idle machine
+    All(ProgramArgs),
+    /// Weighted sums from memory: every parameter set, engine, and 0, 1 and 8 phenotypes
+    Kernel {
+        /// Ciphertexts to stream, in 10^6 bytes; at least ten times the last-level cache
+        #[arg(long, default_value_t = 400)]
+        megabytes: u64,
+        /// Numbers of threads
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+        threads: Vec<usize>,
+        /// Measurements of each
+        #[arg(long, default_value_t = 7)]
+        repeats: usize,
+    },
+    /// BED file to packed bytes, for every parameter set
+    Encrypt {
+        /// Numbers of threads
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+        threads: Vec<usize>,
+        /// Measurements of each
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+    },
+    /// The server's part of a job of 16,384 variants: cached files to result bytes, in this process
+    Job {
+        /// People
+        #[arg(long, default_value_t = 200)]
+        people: u32,
+        /// Threads
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Jobs
+        #[arg(long, default_value_t = 101)]
+        repeats: usize,
+    },
+    /// `hegwas assoc` from files to table, compared with --plaintext
+    Run {
+        #[command(flatten)]
+        shape: ShapeArgs,
+        #[command(flatten)]
+        program: ProgramArgs,
+    },
+    /// PLINK 1.9 --assoc and PLINK 2 --glm on the same files
+    Plink {
+        #[command(flatten)]
+        shape: ShapeArgs,
+        /// Runs of each
+        #[arg(long, default_value_t = 3)]
+        repeats: usize,
+    },
+    /// CPU time of encryption and sums at growing shapes; the largest takes 3 GB of memory
+    Growth {
+        /// Shapes, PEOPLExVARIANTS, comma-separated [default: 1,000 x 16,384 to 25,000 x 49,152]
+        #[arg(long, value_delimiter = ',', value_parser = shape)]
+        shapes: Vec<(u32, u32)>,
+        /// Threads
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+    },
+}
+
+#[derive(Args)]
+struct ShapeArgs {
+    /// People
+    #[arg(long)]
+    people: u32,
+    /// Variants
+    #[arg(long)]
+    variants: u32,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Args)]
+struct ProgramArgs {
+    /// The program to run, hegwas-server beside it [default: hegwas beside this program]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+impl ProgramArgs {
+    fn find(&self) -> Result<PathBuf> {
+        self.program.clone().map_or_else(run::find_program, Ok)
+    }
+}
+
+fn shape(text: &str) -> std::result::Result<(u32, u32), String> {
+    let parts = text.split_once('x').map(|(p, v)| (p.parse(), v.parse()));
+    match parts {
+        Some((Ok(people), Ok(variants))) => Ok((people, variants)),
+        _ => Err("give people and variants as 1000x16384".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    match work(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::progress(format_args!("hegwas-bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(cli: &Cli) -> Result<()> {
+    let default = || machine::root().join("benches/records");
+    let records = cli.records.clone().unwrap_or_else(default);
+    match &cli.command {
+        Command::Record(args) => record(args, &Suite::new(&records, args.work.as_deref())?),
+        Command::Report { check, root } => {
+            let root = root.clone().unwrap_or_else(|| machine::root().to_owned());
+            for line in report::make(&records, &root, *check)? {
+                say::answer(line);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn record(args: &RecordArgs, suite: &Suite) -> Result<()> {
+    match &args.what {
+        What::All(program) => suite.all(&program.find()?),
+        What::Kernel { megabytes, threads, repeats } => suite.kernel(&kernel::Options {
+            megabytes: *megabytes,
+            threads: threads.clone(),
+            repeats: *repeats,
+        }),
+        What::Encrypt { threads, repeats } => suite.encrypt(threads, *repeats),
+        What::Job { people, threads, repeats } => suite.job(*people, *threads, *repeats),
+        What::Run { shape, program } => {
+            suite.run(&program.find()?, (shape.people, shape.variants), shape.threads)
+        }
+        What::Plink { shape, repeats } => {
+            suite.plink((shape.people, shape.variants), shape.threads, *repeats)
+        }
+        What::Growth { shapes, threads } => {
+            let shapes = if shapes.is_empty() { &GROWTH[..] } else { shapes };
+            suite.growth(shapes, *threads)
+        }
+    }
+}
