@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use he_core::Params;
 use he_core::arith::{Modulus, Ring, pack};
 use he_core::kernel::Engine;
@@ -62,11 +62,18 @@ fn packing(c: &mut Criterion) {
     group.throughput(Throughput::Elements(WORDS as u64));
     let mut values = words(WORDS);
     let mut bytes = vec![0; pack::packed_len(WORDS)];
-    group.bench_function("pack", |b| b.iter(|| pack::pack(black_box(&values), &mut bytes)));
-    group.bench_function("unpack", |b| b.iter(|| pack::unpack(black_box(&bytes), &mut values)));
-    group.bench_function("residue check", |b| {
-        b.iter(|| assert!(pack::all_reduced(black_box(&bytes), modulus())));
-    });
+    for engine in Engine::all() {
+        let name = |what| BenchmarkId::new(what, engine.name());
+        group.bench_function(name("pack"), |b| {
+            b.iter(|| engine.pack(black_box(&values), &mut bytes));
+        });
+        group.bench_function(name("unpack"), |b| {
+            b.iter(|| engine.unpack(black_box(&bytes), &mut values));
+        });
+        group.bench_function(name("residue check"), |b| {
+            b.iter(|| assert!(engine.all_reduced(black_box(&bytes), modulus())));
+        });
+    }
 }
 
 fn products(c: &mut Criterion) {

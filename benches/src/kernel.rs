@@ -20,9 +20,7 @@ pub const VECTORS: [u8; 3] = [0, 1, 8];
 /// The engines of this machine, the fastest first.
 #[must_use]
 pub fn engines() -> Vec<Engine> {
-    let mut engines = vec![Engine::detect(), Engine::Portable];
-    engines.dedup();
-    engines
+    Engine::all()
 }
 
 /// What to measure.

@@ -59,7 +59,7 @@ impl Matrix {
             for (row, values) in range.zip(values.chunks_exact(width)) {
                 add(&mut sums, values, |vector| weight(&weights, vector, row));
             }
-            let slab = encryptor.encrypt_slab(UNIT, chunk, &values);
+            let slab = encryptor.encrypt_slab(UNIT, chunk, &values, &Vec::new);
             let slab = slab.map_err(Error::step("encrypting"))?;
             genotypes.chunks.extend(slab.into_iter().map(|(_, bytes)| bytes));
         }
@@ -120,7 +120,7 @@ impl Matrix {
     /// # Errors
     /// Those of the source.
     pub fn sum_weights(&self, vectors: u8, weights: &dyn ChunkSource) -> io::Result<TotalSums> {
-        sum_totals(&self.weight_input(vectors, weights), &self.rows)
+        sum_totals(Engine::detect(), &self.weight_input(vectors, weights), &self.rows)
     }
 
     /// Switches sums to the study key, decrypts them and compares them with the sums in the clear.

@@ -1,6 +1,8 @@
 //! `record encrypt` and `record growth`: from a BED file to packed ciphertexts and on to the sums, in this process, stage by
 //! stage. One group of variants at a time is kept in memory, so any number of them can be measured.
 
+use std::sync::{Mutex, PoisonError};
+
 use gwas::io::Cohort;
 use gwas::packing::{PlainSums, fill_slab, plain_sums};
 use gwas::wire::PlaneKind;
@@ -162,6 +164,10 @@ impl<'a> Path<'a> {
         let width = self.shape.bodies(unit.group) as usize * degree;
         let mut memory = Memory { first: self.shape.locate(unit, 0, 0).0, chunks: Vec::new() };
         let mut slab = Vec::new();
+        // As the client does: a chunk is written into the buffer of one that has been sent.
+        let buffers = Mutex::new(Vec::<Vec<u8>>::new());
+        let lock = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = || lock().pop().unwrap_or_default();
         for chunk in 0..self.shape.row_chunks() {
             let rows = self.shape.chunk_rows(chunk);
             let (packed, cost) = Cost::of(|| {
@@ -177,12 +183,13 @@ impl<'a> Path<'a> {
             });
             packed.map_err(Error::step("packing"))?;
             round.pack = round.pack.plus(cost);
-            let (chunks, cost) = Cost::of(|| encryptor.encrypt_slab(unit, chunk, &slab));
+            let (chunks, cost) = Cost::of(|| encryptor.encrypt_slab(unit, chunk, &slab, &buffer));
             let chunks = chunks.map_err(Error::step("encrypting"))?;
             round.encrypt = round.encrypt.plus(cost);
             let hash = || chunks.par_iter().map(|(_, bytes)| Digest::of(bytes)).collect::<Vec<_>>();
             round.hash = round.hash.plus(Cost::of(|| std::hint::black_box(hash())).1);
-            memory.chunks.extend(chunks.into_iter().map(|(_, bytes)| bytes));
+            memory.chunks.extend(chunks.iter().map(|(_, bytes)| bytes.clone()));
+            lock().extend(chunks.into_iter().map(|(_, bytes)| bytes));
         }
         Ok(memory)
     }

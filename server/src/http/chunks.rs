@@ -102,10 +102,21 @@ pub(super) async fn keep(
     receiver: Receiver,
 ) -> Result<Added, ApiError> {
     let _shared = app.erasing.read().await;
-    let digest = object.digest;
-    blocking(move || receiver.finish(&digest)).await?;
-    // Whatever was known of an earlier file under this name is void.
-    app.verified.forget(&digest);
+    let (digest, class) = (object.digest, object.class);
+    let store = Arc::clone(&app.store);
+    let version = blocking(move || {
+        receiver.finish(&digest)?;
+        Ok(store.open(class, &digest)?.version()?)
+    });
+    let version = version.await?;
+    // Whatever was known of an earlier file under this name is void. With one prime the words were checked against it as they
+    // came in; with several that takes the chunk's place, which only a manifest tells.
+    let params = object.header.and_then(|header| header.known_params().ok());
+    if class == Class::Chunk && params.is_some_and(|params| params.limbs() == 1) {
+        app.verified.learn(&digest, version);
+    } else {
+        app.verified.forget(&digest);
+    }
     match app.index.hold(&caller, &object, app.limits.quota).await {
         Ok(added) => Ok(added),
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Which stored chunks have been read and found to be what their names say, in this process.
 //!
 //! Disks forget and administrators restore old copies: a chunk is hashed once before a job uses it, and again when its
-//! file has changed. Uploads are hashed on their way in.
+//! file has changed. Uploads are hashed on their way in; where that check was as strict as this one, it is not done again.
 
 use std::collections::HashMap;
 use std::io;
@@ -74,6 +74,11 @@ impl Verified {
             lock(&self.seen).insert(*digest, version);
         }
         Ok(object)
+    }
+
+    /// Takes note of a chunk that was hashed and checked on its way in; `version` is that of the file written then.
+    pub fn learn(&self, digest: &Digest, version: Version) {
+        lock(&self.seen).insert(*digest, version);
     }
 
     /// Forgets a chunk that was deleted or replaced.
