@@ -9,6 +9,7 @@
 //! documentation refer to `docs/protocol.md`.
 
 pub mod arith;
+pub mod ckks;
 pub mod codec;
 pub mod digest;
 pub mod grant;
