@@ -38,12 +38,22 @@ impl Crt {
         residues: impl Iterator<Item = u64> + Clone,
         scale: Scale,
     ) -> Option<(i64, f64)> {
+        let (quotient, noise) = self.decode_wide(residues, scale)?;
+        Some((i64::try_from(quotient).ok()?, noise))
+    }
+
+    /// As [`Crt::decode`], for quotients as wide as refresh masks make them.
+    pub fn decode_wide(
+        &self,
+        residues: impl Iterator<Item = u64> + Clone,
+        scale: Scale,
+    ) -> Option<(i128, f64)> {
         let x = self.compose(residues);
         let scale = I256::try_from(scale.0).ok()?;
         let shifted = x + (scale >> 1u32);
         let quotient = shifted.div_euclid(scale);
         let noise = (x - quotient * scale).as_f64();
-        Some((i64::try_from(quotient).ok()?, noise))
+        Some((i128::try_from(quotient).ok()?, noise))
     }
 
     fn compose(&self, residues: impl Iterator<Item = u64> + Clone) -> I256 {
@@ -67,6 +77,11 @@ impl Scale {
     /// The product of two scales.
     pub fn product(a: u128, b: u128) -> Self {
         Self(U256::from(a).wrapping_mul(U256::from(b)))
+    }
+
+    /// The scale modulo a prime.
+    pub fn residue(self, m: Modulus) -> u64 {
+        (self.0 % U256::from(m.value())).as_u64()
     }
 }
 

@@ -151,7 +151,7 @@ impl PortableNtt {
         Self { modulus, powers: table(root), inverse_powers: table(modulus.inverse(root)) }
     }
 
-    fn forward(&self, values: &mut [u64]) {
+    pub(crate) fn forward(&self, values: &mut [u64]) {
         let m = self.modulus;
         let (mut half, mut blocks) = (values.len() / 2, 1);
         while half > 0 {

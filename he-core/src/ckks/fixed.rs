@@ -4,12 +4,13 @@
 //! branches on values.
 
 use ethnum::I256;
+use zeroize::Zeroize;
 
 /// Fraction bits of a root of unity.
 const ROOT_BITS: u32 = 250;
 
 /// A two's complement 256-bit integer, read with whatever scale its owner has in mind. Arithmetic wraps.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Zeroize)]
 pub struct Fixed {
     low: u128,
     high: i128,
@@ -148,7 +149,7 @@ fn full_product(a: Fixed, b: Fixed) -> [u64; 8] {
 }
 
 /// A complex number.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Zeroize)]
 pub struct Complex {
     /// Real part.
     pub re: Fixed,
