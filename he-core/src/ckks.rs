@@ -5,27 +5,35 @@
 
 mod bytes;
 mod ciphertext;
+pub mod circuits;
 mod convert;
 mod embedding;
 mod evaluator;
 mod fixed;
 mod flood;
+mod inverse;
 mod keys;
 mod lanes;
 pub mod params;
+mod predict;
 mod refresh;
 mod release;
 mod ring;
+mod scheme;
 
 pub use ciphertext::{Ciphertext, CkksError, Plaintext};
 pub use embedding::{Embedding, GUARD_BITS};
 pub use evaluator::Evaluator;
 pub use fixed::{Complex, Fixed};
 pub use flood::{Flood, FloodError};
+pub use inverse::{InverseError, ProductInverse};
 pub use keys::{
-    CkksPublicKey, CkksPublicShare, ContributionError, RelinKey, RelinShare, gadget_factor, key_mask,
+    CkksPublicKey, CkksPublicShare, ContributionError, RelinKey, RelinShare, gadget_factor,
+    key_mask,
 };
 pub use params::CkksParams;
+pub use predict::{NoiseModel, Predict, Predicted};
 pub use refresh::{LinearMap, MaskCiphertext, RefreshError, refresh_mask, refreshed, round_masked};
-pub use release::{EvaluatedResult, ReleaseError, ReleaseShare, combine};
+pub use release::{EvaluatedResult, ReleaseError, ReleaseShare, combine, phase_slots};
 pub use ring::CkksRing;
+pub use scheme::{Clear, Precision, Scheme};

@@ -45,8 +45,11 @@ impl Study {
         let result = EvaluatedResult::new(ciphertext).unwrap();
         let none = Flood::new(0, 1, 0.0).unwrap();
         let job = Digest::of(b"job");
-        let shares: Vec<_> =
-            self.holders.iter().map(|h| release_share(&self.ring, h, &result, &job, none)).collect();
+        let shares: Vec<_> = self
+            .holders
+            .iter()
+            .map(|h| release_share(&self.ring, h, &result, &job, none))
+            .collect();
         combine(&self.ring, &result, shares.len(), &shares, 1e12).unwrap()
     }
 }
@@ -67,5 +70,8 @@ fn arithmetic() {
     let start = std::time::Instant::now();
     let product = evaluator.multiply(&a, &b, 2).unwrap();
     println!("product in {:?}", start.elapsed());
-    println!("product {:e}", rms(&s.decrypt(product), x.iter().zip(&y).map(|(x, y)| x * y)) * 2f64.powi(100));
+    println!(
+        "product {:e}",
+        rms(&s.decrypt(product), x.iter().zip(&y).map(|(x, y)| x * y)) * 2f64.powi(100)
+    );
 }

@@ -6,9 +6,16 @@ use crate::codec::{CodecError, Header, Kind};
 use super::params::CkksParams;
 
 /// Header and packed words.
-pub(crate) fn to_bytes(kind: Kind, params: CkksParams, context: [u8; 16], counts: [u32; 4], words: &[u64]) -> Vec<u8> {
+pub(crate) fn to_bytes(
+    kind: Kind,
+    params: CkksParams,
+    context: [u8; 16],
+    counts: [u32; 4],
+    words: &[u64],
+) -> Vec<u8> {
     let length = pack::packed_len(words.len());
-    let header = Header { kind, length: length as u64, params: params.digest().short(), context, counts };
+    let header =
+        Header { kind, length: length as u64, params: params.digest().short(), context, counts };
     let mut bytes = header.to_bytes().to_vec();
     let start = bytes.len();
     bytes.resize(start + length, 0);
@@ -40,7 +47,9 @@ pub(crate) fn from_bytes(
     }
     let words = polynomials * limbs * params.degree();
     if body.len() != pack::packed_len(words) {
-        return Err(CodecError::Counts("the body has another number of polynomials than its kind has"));
+        return Err(CodecError::Counts(
+            "the body has another number of polynomials than its kind has",
+        ));
     }
     let mut out = vec![0; words];
     pack::unpack(body, &mut out);

@@ -1,9 +1,9 @@
 //! Ciphertexts, plaintexts, and what can be wrong with them.
 
+use super::GUARD_BITS;
 use super::fixed::{Complex, Fixed};
 use super::params::CkksParams;
 use super::ring::CkksRing;
-use super::GUARD_BITS;
 
 /// Why an operation is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,7 +17,9 @@ pub enum CkksError {
         found: &'static str,
     },
     /// Not enough primes left.
-    #[error("the circuit is too deep: {needed} primes are needed here and {left} are left; use a larger parameter set")]
+    #[error(
+        "the circuit is too deep: {needed} primes are needed here and {left} are left; use a larger parameter set"
+    )]
     Depth {
         /// Primes that the operation needs.
         needed: usize,
@@ -25,7 +27,9 @@ pub enum CkksError {
         left: usize,
     },
     /// Scales that differ.
-    #[error("values of scales 2^{0:.6} and 2^{1:.6} cannot be added; bring them to one scale first")]
+    #[error(
+        "values of scales 2^{0:.6} and 2^{1:.6} cannot be added; bring them to one scale first"
+    )]
     Scale(f64, f64),
     /// Values that do not fit the modulus or the arithmetic.
     #[error("a value is not finite or too large for its scale of 2^{0:.1}")]
@@ -46,7 +50,11 @@ const SCALE_TOLERANCE: f64 = 1e-12;
 
 /// Checks that two scales are one.
 pub(crate) fn same_scale(a: f64, b: f64) -> Result<(), CkksError> {
-    if (a / b - 1.0).abs() <= SCALE_TOLERANCE { Ok(()) } else { Err(CkksError::Scale(a.log2(), b.log2())) }
+    if (a / b - 1.0).abs() <= SCALE_TOLERANCE {
+        Ok(())
+    } else {
+        Err(CkksError::Scale(a.log2(), b.log2()))
+    }
 }
 
 /// An encoded vector: integer polynomial `round(scale * values)`, modulo the first few primes, NTT domain.
@@ -61,7 +69,12 @@ impl Plaintext {
     /// Encodes public values at a scale, for ciphertexts of up to `limbs` primes. Missing values are 0.
     ///
     /// Values are doubles, so their relative error is 2^-53 besides that of [`super::Embedding::encode`].
-    pub fn encode(ring: &CkksRing, values: &[f64], scale: f64, limbs: usize) -> Result<Self, CkksError> {
+    pub fn encode(
+        ring: &CkksRing,
+        values: &[f64],
+        scale: f64,
+        limbs: usize,
+    ) -> Result<Self, CkksError> {
         let params = ring.params();
         if values.len() > params.slots() {
             return Err(CkksError::Slots { slots: params.slots(), found: values.len() });
@@ -109,14 +122,20 @@ pub struct Ciphertext {
 impl core::fmt::Debug for Ciphertext {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let limbs = self.limbs();
-        f.debug_struct("Ciphertext").field("limbs", &limbs).field("scale", &self.scale).finish_non_exhaustive()
+        f.debug_struct("Ciphertext")
+            .field("limbs", &limbs)
+            .field("scale", &self.scale)
+            .finish_non_exhaustive()
     }
 }
 
 impl Ciphertext {
     /// From its two polynomials, of one length, a whole number of limbs.
     pub fn new(params: CkksParams, scale: f64, c0: Vec<u64>, c1: Vec<u64>) -> Self {
-        assert!(c0.len() == c1.len() && c0.len().is_multiple_of(params.degree()), "two polynomials");
+        assert!(
+            c0.len() == c1.len() && c0.len().is_multiple_of(params.degree()),
+            "two polynomials"
+        );
         Self { params, scale, c0, c1 }
     }
 

@@ -52,7 +52,8 @@ impl<'a> Basis<'a> {
 
     /// `u = round(sum y_i / r_i)`.
     fn wraps(&self, digits: &[Vec<u64>], out: &mut [u64]) {
-        let inverses: Vec<f64> = self.limbs.iter().map(|l| 1.0 / l.modulus().value() as f64).collect();
+        let inverses: Vec<f64> =
+            self.limbs.iter().map(|l| 1.0 / l.modulus().value() as f64).collect();
         let mut fractions = vec![0.5; out.len()];
         for (y, &inverse) in digits.iter().zip(&inverses) {
             vectorised(|| {
@@ -69,7 +70,11 @@ impl<'a> Basis<'a> {
 
 /// `round(x / R)` for a polynomial given by limbs (NTT domain): `kept` stay, `divided` (residues and their primes)
 /// make up R. The rounding error of each coefficient is within 1/2 (1 + 2^-45).
-pub(crate) fn divide(ring: &CkksRing, kept: Vec<Vec<u64>>, divided: Vec<(usize, Vec<u64>)>) -> Vec<u64> {
+pub(crate) fn divide(
+    ring: &CkksRing,
+    kept: Vec<Vec<u64>>,
+    divided: Vec<(usize, Vec<u64>)>,
+) -> Vec<u64> {
     let basis = Basis::new(divided.iter().map(|&(i, _)| &ring.limbs()[i]));
     let mut digits: Vec<Vec<u64>> = divided.into_iter().map(|(_, words)| words).collect();
     digits.par_iter_mut().enumerate().for_each(|(i, words)| basis.digit(i, words));
@@ -105,7 +110,8 @@ mod tests {
         let ring = CkksRing::new(CkksParams::N32768Q750);
         let degree = ring.params().degree();
         // x = quotient * R + rest for R the product of primes 3 and 4 (of five).
-        let r = I256::from(ring.limbs()[3].modulus().value()) * I256::from(ring.limbs()[4].modulus().value());
+        let r = I256::from(ring.limbs()[3].modulus().value())
+            * I256::from(ring.limbs()[4].modulus().value());
         let quotient = |j: usize| I256::from(j as i128 * 0x1234_5678_9abc_def1 - (1 << 77));
         let rest = |j: usize| match j % 4 {
             0 => r / 2 - (r >> 40u32),
@@ -113,7 +119,8 @@ mod tests {
             2 => I256::ZERO,
             _ => I256::from(j as i128),
         };
-        let x: Vec<Fixed> = (0..degree).map(|j| Fixed::from_wide(quotient(j) * r + rest(j))).collect();
+        let x: Vec<Fixed> =
+            (0..degree).map(|j| Fixed::from_wide(quotient(j) * r + rest(j))).collect();
         let expected: Vec<Fixed> = (0..degree).map(|j| Fixed::from_wide(quotient(j))).collect();
         let words = ring.lift_wide(&x, 5);
         let mut limbs = words.chunks_exact(degree).map(<[u64]>::to_vec);

@@ -198,7 +198,10 @@ mod tests {
         let slots = |x: &[I256]| {
             let fixed: Vec<Fixed> = x.iter().map(|&c| Fixed::from_wide(c)).collect();
             let slots = embedding.decode(&fixed);
-            slots.iter().map(|z| [z.re, z.im].map(|x| x.to_float() * 2f64.powi(-24))).collect::<Vec<_>>()
+            slots
+                .iter()
+                .map(|z| [z.re, z.im].map(|x| x.to_float() * 2f64.powi(-24)))
+                .collect::<Vec<_>>()
         };
         for ((a, b), c) in slots(&a).iter().zip(slots(&b)).zip(slots(&c)) {
             let product = [a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]];

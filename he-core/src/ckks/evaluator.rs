@@ -74,7 +74,12 @@ impl<'a> Evaluator<'a> {
             self.ring.multiply_add(part, &x.words, &mut out);
             out
         };
-        Ok(Ciphertext { params: a.params, scale: a.scale * x.scale, c0: product(&a.c0), c1: product(&a.c1) })
+        Ok(Ciphertext {
+            params: a.params,
+            scale: a.scale * x.scale,
+            c0: product(&a.c0),
+            c1: product(&a.c1),
+        })
     }
 
     /// `a + c` in every slot.
@@ -88,7 +93,12 @@ impl<'a> Evaluator<'a> {
     }
 
     /// `a c` in every slot, c as an integer of that scale, without rescaling: the scales multiply.
-    pub fn multiply_constant(&self, a: &Ciphertext, c: f64, scale: f64) -> Result<Ciphertext, CkksError> {
+    pub fn multiply_constant(
+        &self,
+        a: &Ciphertext,
+        c: f64,
+        scale: f64,
+    ) -> Result<Ciphertext, CkksError> {
         self.check_params(a.params)?;
         let c = to_fixed(c * scale, 0, scale)?;
         let mut product = a.clone();
@@ -122,7 +132,12 @@ impl<'a> Evaluator<'a> {
     }
 
     /// `a b`, relinearised, divided by the last `drop` primes.
-    pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, drop: usize) -> Result<Ciphertext, CkksError> {
+    pub fn multiply(
+        &self,
+        a: &Ciphertext,
+        b: &Ciphertext,
+        drop: usize,
+    ) -> Result<Ciphertext, CkksError> {
         let limbs = self.common_limbs(a, b)?;
         let left = remaining(limbs, drop)?;
         let params = a.params;

@@ -182,7 +182,8 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    const ONE: Self = Self { cos: Fixed { low: 0, high: 1 << (ROOT_BITS - 128) }, sin: Fixed::ZERO };
+    const ONE: Self =
+        Self { cos: Fixed { low: 0, high: 1 << (ROOT_BITS - 128) }, sin: Fixed::ZERO };
 
     /// `z root`: each part within one unit of the exact product with this rounded root.
     #[inline(always)]

@@ -15,7 +15,9 @@ pub struct Flood {
 
 /// Noise that would be wider than a result has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("hiding a noise of this size at {level} bits needs uniforms of {needed} bits, over the limit of {limit}; lower the level or the range of the statistic")]
+#[error(
+    "hiding a noise of this size at {level} bits needs uniforms of {needed} bits, over the limit of {limit}; lower the level or the range of the statistic"
+)]
 pub struct FloodError {
     level: u32,
     needed: u32,
@@ -35,7 +37,11 @@ impl Flood {
         let uniform = deviation / (Self::TERMS as f64 / 12.0).sqrt();
         let needed = uniform.max(1.0).log2().ceil() as u32;
         let limit = Self::MAX_BITS;
-        if needed <= limit { Ok(Self { bits: needed }) } else { Err(FloodError { level, needed, limit }) }
+        if needed <= limit {
+            Ok(Self { bits: needed })
+        } else {
+            Err(FloodError { level, needed, limit })
+        }
     }
 
     /// Bits of one uniform integer.
@@ -60,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_level_is_reached_and_not_overshot() {
-        for (level, coefficients, rms) in [(40, 1 << 22, 200.0), (40, 1, 74.0), (64, 1 << 10, 1e4)] {
+        for (level, coefficients, rms) in [(40, 1 << 22, 200.0), (40, 1, 74.0), (64, 1 << 10, 1e4)]
+        {
             let deviation = Flood::new(level, coefficients, rms).unwrap().deviation();
             let needed = 2f64.powi(level as i32 - 1) * (coefficients as f64).sqrt() * 1.1 * rms;
             assert!((1.0..2.0).contains(&(deviation / needed)));

@@ -10,7 +10,9 @@ use crate::digest::Digest;
 
 /// Contributions that do not belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the study needs one finishing key contribution of each of its {expected} holders; {found} fit")]
+#[error(
+    "the study needs one finishing key contribution of each of its {expected} holders; {found} fit"
+)]
 pub struct ContributionError {
     /// Number of holders.
     pub expected: usize,
@@ -107,7 +109,11 @@ pub struct RelinShare {
 impl RelinShare {
     /// A contribution computed by the secret half.
     pub fn new(params: CkksParams, study: Digest, words: Vec<u64>) -> Self {
-        assert_eq!(words.len(), 2 * params.digits() * params.words(), "two polynomials modulo QP a digit");
+        assert_eq!(
+            words.len(),
+            2 * params.digits() * params.words(),
+            "two polynomials modulo QP a digit"
+        );
         Self { params, study, words }
     }
 
@@ -125,8 +131,15 @@ impl RelinShare {
     pub fn from_bytes(bytes: &[u8], params: CkksParams, study: Digest) -> Result<Self, CodecError> {
         let (kind, context) = (Kind::CkksRelinShare, (study.short(), "study"));
         let (counts, polynomials) = (Self::counts(params), 2 * params.digits());
-        let words =
-            bytes::from_bytes(bytes, kind, params, context, counts, params.all_limbs(), polynomials)?;
+        let words = bytes::from_bytes(
+            bytes,
+            kind,
+            params,
+            context,
+            counts,
+            params.all_limbs(),
+            polynomials,
+        )?;
         Ok(Self { params, study, words })
     }
 }
@@ -158,7 +171,9 @@ impl RelinKey {
                 None => sum = Some(share.words),
                 Some(sum) => {
                     let parts = sum.par_chunks_exact_mut(params.words());
-                    parts.zip(share.words.par_chunks_exact(params.words())).for_each(|(s, x)| ring.add(s, x));
+                    parts
+                        .zip(share.words.par_chunks_exact(params.words()))
+                        .for_each(|(s, x)| ring.add(s, x));
                 }
             }
         }

@@ -223,7 +223,9 @@ mod tests {
         for p in CkksParams::ALL {
             assert_eq!(CkksParams::from_name(p.name()), Some(p));
             assert_eq!(CkksParams::ALL.iter().filter(|q| q.digest() == p.digest()).count(), 1);
-            assert!(p.moduli().map(|m| (m.value() as f64).log2()).sum::<f64>() < p.log2_limit().into());
+            assert!(
+                p.moduli().map(|m| (m.value() as f64).log2()).sum::<f64>() < p.log2_limit().into()
+            );
         }
         assert_eq!(CkksParams::from_name("ckks-n16384-q850"), None);
     }

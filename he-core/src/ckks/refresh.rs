@@ -1,11 +1,11 @@
 //! From sums under the first scheme to slots of this one: exact rounding, linear maps, mask ciphertexts. Finishing section 5.
 
+use super::GUARD_BITS;
 use super::bytes;
 use super::ciphertext::{Ciphertext, CkksError, to_fixed};
 use super::fixed::{Complex, Fixed};
 use super::params::CkksParams;
 use super::ring::CkksRing;
-use super::GUARD_BITS;
 use crate::arith::{Crt, Ring, Scale};
 use crate::codec::{CodecError, Kind};
 use crate::digest::Digest;
@@ -22,7 +22,9 @@ pub enum RefreshError {
         found: usize,
     },
     /// A masked value that no honest input gives.
-    #[error("a masked sum is out of range or its noise too large: a ciphertext, share or key does not belong here, or an input was not honestly encrypted")]
+    #[error(
+        "a masked sum is out of range or its noise too large: a ciphertext, share or key does not belong here, or an input was not honestly encrypted"
+    )]
     OutOfRange,
 }
 
@@ -45,7 +47,8 @@ pub fn round_masked(
     }
     let mut phase = c0.to_vec();
     for share in shares {
-        let limbs = phase.chunks_exact_mut(params.degree()).zip(share.chunks_exact(params.degree()));
+        let limbs =
+            phase.chunks_exact_mut(params.degree()).zip(share.chunks_exact(params.degree()));
         for ((sum, share), m) in limbs.zip(params.moduli()) {
             for (s, &x) in sum.iter_mut().zip(share) {
                 *s = m.add(*s, x);
@@ -86,8 +89,14 @@ impl LinearMap {
         };
         Ok(Self {
             scale,
-            factors: factors.iter().map(|f| f.iter().map(factor).collect()).collect::<Result<_, _>>()?,
-            constants: constants.iter().map(|&c| to_fixed(c * scale, shift, scale)).collect::<Result<_, _>>()?,
+            factors: factors
+                .iter()
+                .map(|f| f.iter().map(factor).collect())
+                .collect::<Result<_, _>>()?,
+            constants: constants
+                .iter()
+                .map(|&c| to_fixed(c * scale, shift, scale))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -141,11 +150,22 @@ impl MaskCiphertext {
     /// The object.
     pub fn to_bytes(&self) -> Vec<u8> {
         let counts = [self.number, 0, 0, 0];
-        bytes::to_bytes(Kind::CkksMaskCiphertext, self.params, self.job.short(), counts, &self.words)
+        bytes::to_bytes(
+            Kind::CkksMaskCiphertext,
+            self.params,
+            self.job.short(),
+            counts,
+            &self.words,
+        )
     }
 
     /// Reads one for refreshed ciphertext `number` of a job.
-    pub fn from_bytes(bytes: &[u8], params: CkksParams, job: Digest, number: u32) -> Result<Self, CodecError> {
+    pub fn from_bytes(
+        bytes: &[u8],
+        params: CkksParams,
+        job: Digest,
+        number: u32,
+    ) -> Result<Self, CodecError> {
         let (context, counts) = ((job.short(), "job"), [number, 0, 0, 0]);
         let kind = Kind::CkksMaskCiphertext;
         let words = bytes::from_bytes(bytes, kind, params, context, counts, params.limbs(), 1)?;
@@ -198,7 +218,9 @@ mod tests {
                     let p = i128::from(m.value());
                     let s = i128::from(scale.residue(m));
                     (0..params.degree())
-                        .map(move |i| (f(i).rem_euclid(p) * s + if i % 2 == 0 { 5 } else { p - 9 }) % p)
+                        .map(move |i| {
+                            (f(i).rem_euclid(p) * s + if i % 2 == 0 { 5 } else { p - 9 }) % p
+                        })
                         .map(|x| x as u64)
                         .collect::<Vec<_>>()
                 })
@@ -221,12 +243,16 @@ mod tests {
 
     #[test]
     fn maps_are_exactly_linear() {
-        let map = LinearMap::new(&[vec![0.1, -3.0], vec![1e-9, 0.0]], &[0.25], 2f64.powi(100)).unwrap();
-        let (masks, sums): ([&[i128]; 2], [&[i128]; 2]) = ([&[1 << 90, -(1 << 91)], &[77, 5]], [&[12, 13], &[14, 15]]);
-        let both: Vec<Vec<i128>> =
-            (masks.iter().zip(sums)).map(|(m, s)| m.iter().zip(s).map(|(m, s)| m + s).collect()).collect();
+        let map =
+            LinearMap::new(&[vec![0.1, -3.0], vec![1e-9, 0.0]], &[0.25], 2f64.powi(100)).unwrap();
+        let (masks, sums): ([&[i128]; 2], [&[i128]; 2]) =
+            ([&[1 << 90, -(1 << 91)], &[77, 5]], [&[12, 13], &[14, 15]]);
+        let both: Vec<Vec<i128>> = (masks.iter().zip(sums))
+            .map(|(m, s)| m.iter().zip(s).map(|(m, s)| m + s).collect())
+            .collect();
         let of_both = map.apply(&[&both[0], &both[1]], 3);
-        for ((all, mask), sum) in of_both.iter().zip(map.apply(&masks, 3)).zip(map.apply(&sums, 3)) {
+        for ((all, mask), sum) in of_both.iter().zip(map.apply(&masks, 3)).zip(map.apply(&sums, 3))
+        {
             assert!(all.re == mask.re.plus(sum.re));
         }
         let unit = 2f64.powi(-124);

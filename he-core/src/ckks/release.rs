@@ -2,12 +2,12 @@
 
 use ethnum::U256;
 
+use super::GUARD_BITS;
 use super::bytes;
 use super::ciphertext::Ciphertext;
 use super::fixed::Fixed;
 use super::params::{BASE_LIMBS, CkksParams};
 use super::ring::CkksRing;
-use super::GUARD_BITS;
 use crate::codec::{CodecError, Header, Kind};
 use crate::digest::Digest;
 
@@ -30,7 +30,9 @@ pub enum ReleaseError {
     #[error("a result has {BASE_LIMBS} primes, not {0}")]
     Limbs(usize),
     /// Larger than any value of the statistic.
-    #[error("a released value is out of range: a share, key or ciphertext does not belong here, or a variant outside the interval was not left out")]
+    #[error(
+        "a released value is out of range: a share, key or ciphertext does not belong here, or a variant outside the interval was not left out"
+    )]
     OutOfRange,
 }
 
@@ -54,11 +56,22 @@ impl EvaluatedResult {
     /// The object: result `number` of a job.
     pub fn to_bytes(&self, job: &Digest, number: u32) -> Vec<u8> {
         let words = [&self.0.c0[..], &self.0.c1[..]].concat();
-        bytes::to_bytes(Kind::CkksResult, self.0.params, job.short(), Self::counts(number, self.0.scale), &words)
+        bytes::to_bytes(
+            Kind::CkksResult,
+            self.0.params,
+            job.short(),
+            Self::counts(number, self.0.scale),
+            &words,
+        )
     }
 
     /// Reads result `number` of a job. The scale, which replaying the circuit gives, must be plausible: from 2^20 to 2^140.
-    pub fn from_bytes(bytes: &[u8], params: CkksParams, job: &Digest, number: u32) -> Result<Self, CodecError> {
+    pub fn from_bytes(
+        bytes: &[u8],
+        params: CkksParams,
+        job: &Digest,
+        number: u32,
+    ) -> Result<Self, CodecError> {
         let (header, _) = Header::split(bytes, Kind::CkksResult)?;
         let [_, _, low, high] = header.counts;
         let scale = f64::from_bits(u64::from(low) | u64::from(high) << 32);
@@ -66,7 +79,8 @@ impl EvaluatedResult {
             return Err(CodecError::Counts("the scale is not that of a result"));
         }
         let (context, counts) = ((job.short(), "job"), Self::counts(number, scale));
-        let mut c0 = bytes::from_bytes(bytes, Kind::CkksResult, params, context, counts, BASE_LIMBS, 2)?;
+        let mut c0 =
+            bytes::from_bytes(bytes, Kind::CkksResult, params, context, counts, BASE_LIMBS, 2)?;
         let c1 = c0.split_off(BASE_LIMBS * params.degree());
         Ok(Self(Ciphertext::new(params, scale, c0, c1)))
     }
@@ -92,7 +106,11 @@ impl ReleaseShare {
     }
 
     /// Reads a share of the result with that digest.
-    pub fn from_bytes(bytes: &[u8], params: CkksParams, result: &Digest) -> Result<Self, CodecError> {
+    pub fn from_bytes(
+        bytes: &[u8],
+        params: CkksParams,
+        result: &Digest,
+    ) -> Result<Self, CodecError> {
         let context = (result.short(), "result");
         let kind = Kind::CkksReleaseShare;
         let words = bytes::from_bytes(bytes, kind, params, context, [0; 4], BASE_LIMBS, 1)?;
@@ -110,6 +128,23 @@ pub fn combine(
     shares: &[ReleaseShare],
     largest: f64,
 ) -> Result<Vec<f64>, ReleaseError> {
+    let unit = 2f64.powi(-(GUARD_BITS as i32)) / result.0.scale;
+    phase_slots(ring, result, holders, shares)?
+        .iter()
+        .map(|x| {
+            Some(x.to_float() * unit).filter(|x| x.abs() <= largest).ok_or(ReleaseError::OutOfRange)
+        })
+        .collect()
+}
+
+/// The slots of `C0 + sum h_k`, real parts, times `2^GUARD_BITS`: the values of [`combine`] before they are divided by the scale, with all
+/// their bits. For measuring noise.
+pub fn phase_slots(
+    ring: &CkksRing,
+    result: &EvaluatedResult,
+    holders: usize,
+    shares: &[ReleaseShare],
+) -> Result<Vec<Fixed>, ReleaseError> {
     let params = ring.params();
     let found = shares.iter().filter(|s| s.params == params).count();
     if found != holders || shares.len() != holders || holders == 0 || result.0.params != params {
@@ -119,12 +154,7 @@ pub fn combine(
     for share in shares {
         ring.add(&mut phase, &share.words);
     }
-    let slots = ring.embedding().decode(&coefficients(ring, phase));
-    let unit = 2f64.powi(-(GUARD_BITS as i32)) / result.0.scale;
-    slots
-        .iter()
-        .map(|z| Some(z.re.to_float() * unit).filter(|x| x.abs() <= largest).ok_or(ReleaseError::OutOfRange))
-        .collect()
+    Ok(ring.embedding().decode(&coefficients(ring, phase)).iter().map(|z| z.re).collect())
 }
 
 /// The centred integer coefficients of a polynomial of [`BASE_LIMBS`] limbs.
@@ -160,7 +190,9 @@ mod tests {
 
     #[test]
     fn bad_results_and_shares_are_refused() {
-        let words = |seed: u64| (0..BASE_LIMBS * PARAMS.degree()).map(|i| i as u64 * 77 + seed).collect::<Vec<_>>();
+        let words = |seed: u64| {
+            (0..BASE_LIMBS * PARAMS.degree()).map(|i| i as u64 * 77 + seed).collect::<Vec<_>>()
+        };
         let ciphertext = Ciphertext::new(PARAMS, 2f64.powi(100) * 0.999, words(1), words(2));
         let (job, result) = (Digest::of(b"job"), EvaluatedResult::new(ciphertext.clone()).unwrap());
         let good = result.to_bytes(&job, 5);
@@ -193,15 +225,21 @@ mod tests {
         let scale = 2f64.powi(100);
         let plain = crate::ckks::Plaintext::encode(&ring, &values, scale, BASE_LIMBS).unwrap();
         let zero = vec![0; plain.words().len()];
-        let result = EvaluatedResult::new(Ciphertext::new(PARAMS, scale, plain.words.clone(), zero.clone())).unwrap();
+        let result =
+            EvaluatedResult::new(Ciphertext::new(PARAMS, scale, plain.words.clone(), zero.clone()))
+                .unwrap();
         let share = ReleaseShare::new(PARAMS, zero.clone());
         let read = combine(&ring, &result, 1, core::slice::from_ref(&share), 1e4).unwrap();
         for (x, y) in values.iter().zip(&read) {
             assert!((x - y).abs() < 1e-12, "{x} {y}");
         }
-        let noise = ReleaseShare::new(PARAMS, zero.iter().enumerate().map(|(i, _)| i as u64).collect());
+        let noise =
+            ReleaseShare::new(PARAMS, zero.iter().enumerate().map(|(i, _)| i as u64).collect());
         assert_eq!(combine(&ring, &result, 1, &[noise], 1e4), Err(ReleaseError::OutOfRange));
-        assert!(matches!(combine(&ring, &result, 2, &[share], 1e4), Err(ReleaseError::Shares { .. })));
+        assert!(matches!(
+            combine(&ring, &result, 2, &[share], 1e4),
+            Err(ReleaseError::Shares { .. })
+        ));
         assert!(matches!(combine(&ring, &result, 0, &[], 1e4), Err(ReleaseError::Shares { .. })));
     }
 }

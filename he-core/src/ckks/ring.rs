@@ -150,10 +150,12 @@ impl CkksRing {
         let degree = self.params.degree();
         let mut words = vec![0; limbs * degree];
         let numbered: Vec<_> = (0u8..).zip(&self.limbs).collect();
-        words.par_chunks_exact_mut(degree).zip(&numbered).for_each(|(words, (number_of_limb, limb))| {
-            let index = MaskIndex { plane: 0, limb: *number_of_limb, group: number, row: 0 };
-            expander.expand(limb.modulus(), index, 0, words);
-        });
+        words.par_chunks_exact_mut(degree).zip(&numbered).for_each(
+            |(words, (number_of_limb, limb))| {
+                let index = MaskIndex { plane: 0, limb: *number_of_limb, group: number, row: 0 };
+                expander.expand(limb.modulus(), index, 0, words);
+            },
+        );
         words
     }
 }
@@ -171,8 +173,9 @@ mod tests {
             let ring = CkksRing::new(params);
             for (limb, (p, root)) in ring.limbs.iter().zip(PRIMES) {
                 let root = limb.modulus().pow(root, (1 << 16) / params.degree() as u64);
-                let original: Vec<u64> =
-                    (0..params.degree() as u64).map(|i| limb.modulus().reduce(i.wrapping_mul(p) << 13)).collect();
+                let original: Vec<u64> = (0..params.degree() as u64)
+                    .map(|i| limb.modulus().reduce(i.wrapping_mul(p) << 13))
+                    .collect();
                 let (mut a, mut b) = (original.clone(), original.clone());
                 limb.ntt.forward(&mut a);
                 PortableNtt::new(limb.modulus(), root, params.degree()).forward(&mut b);
@@ -186,7 +189,14 @@ mod tests {
     #[test]
     fn residues_of_wide_integers() {
         let limb = Limb::new(PRIMES[33].0, PRIMES[33].1, 1 << 15);
-        for x in [I256::MIN, I256::MAX, I256::from(-1), I256::ZERO, I256::ONE << 137u32, -(I256::ONE << 229u32)] {
+        for x in [
+            I256::MIN,
+            I256::MAX,
+            I256::from(-1),
+            I256::ZERO,
+            I256::ONE << 137u32,
+            -(I256::ONE << 229u32),
+        ] {
             let expected = x.rem_euclid(I256::from(PRIMES[33].0)).as_u64();
             assert_eq!(limb.residue(Fixed::from_wide(x)), expected);
         }

@@ -10,7 +10,12 @@ use crate::seeds::{Entropy, derive_key};
 /// Encrypts an encoded vector under the joint key: `(b u + e0 + m, a u + e1)`.
 ///
 /// The randomness depends on fresh randomness *and* on the plaintext.
-pub fn encrypt(ring: &CkksRing, public: &CkksPublicKey, plaintext: &Plaintext, entropy: &Entropy) -> Ciphertext {
+pub fn encrypt(
+    ring: &CkksRing,
+    public: &CkksPublicKey,
+    plaintext: &Plaintext,
+    entropy: &Entropy,
+) -> Ciphertext {
     let mut bytes: Vec<u8> = plaintext.words().iter().flat_map(|w| w.to_le_bytes()).collect();
     let digest = Digest::derive("hegwas v1 ckks plaintext", &bytes);
     bytes.zeroize();

@@ -19,7 +19,9 @@ pub(super) fn flood(key: &[u8; 32], flood: Flood, degree: usize) -> Vec<Fixed> {
             let sum: u128 = words
                 .iter()
                 .map(|[a, b, c, d, e, f, g, h, i, j, k, l]| {
-                    u128::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h, *i, *j, *k, *l, 0, 0, 0, 0]) & mask
+                    u128::from_le_bytes([
+                        *a, *b, *c, *d, *e, *f, *g, *h, *i, *j, *k, *l, 0, 0, 0, 0,
+                    ]) & mask
                 })
                 .sum();
             Fixed::from_int(sum.cast_signed() - half)

@@ -73,7 +73,8 @@ impl CkksHolderKey {
     pub fn public_share(&self, ring: &CkksRing) -> CkksPublicShare {
         let mask = key_mask(ring, &self.study);
         let mut words = vec![0; mask.len()];
-        let error = self.small_error(ring, "hegwas v1 ckks key error", &[], self.params.all_limbs());
+        let error =
+            self.small_error(ring, "hegwas v1 ckks key error", &[], self.params.all_limbs());
         self.multiply_add(ring, &mask, &mut words);
         let mut share = error;
         ring.subtract(&mut share, &words);
@@ -82,7 +83,13 @@ impl CkksHolderKey {
     }
 
     /// A centred binomial error bound to a purpose and an input, lifted.
-    pub(crate) fn small_error(&self, ring: &CkksRing, context: &str, input: &[u8], limbs: usize) -> Vec<u64> {
+    pub(crate) fn small_error(
+        &self,
+        ring: &CkksRing,
+        context: &str,
+        input: &[u8],
+        limbs: usize,
+    ) -> Vec<u64> {
         let mut key = Digest(self.purpose(context, input)).short();
         let errors = Errors::new(&key);
         key.zeroize();

@@ -64,7 +64,9 @@ pub fn refresh_share(ring: &Ring, scale: Scale, share: &mut [u64], masks: &[i128
         let offset = m.mul(m.from_u128(1 << 127), factor);
         lifted.extend(masks.iter().map(|&mu| {
             let x = mu.cast_unsigned() ^ 1 << 127;
-            let residue = m.reduce_wide(u128::from(m.reduce((x >> 64) as u64)) * two_64(m) + u128::from(m.reduce(x as u64)));
+            let residue = m.reduce_wide(
+                u128::from(m.reduce((x >> 64) as u64)) * two_64(m) + u128::from(m.reduce(x as u64)),
+            );
             m.sub(m.mul(residue, factor), offset)
         }));
     }
@@ -99,7 +101,8 @@ impl CkksHolderKey {
         let mut values = map.apply(masks, params.slots());
         let mut words = ring.encode(&mut values, params.limbs());
         values.par_iter_mut().for_each(|z| z.zeroize());
-        let mut bytes: Vec<u8> = words.iter().take(params.degree()).flat_map(|w| w.to_le_bytes()).collect();
+        let mut bytes: Vec<u8> =
+            words.iter().take(params.degree()).flat_map(|w| w.to_le_bytes()).collect();
         let input = [&job.0[..], &number.to_le_bytes(), &Digest::of(&bytes).0].concat();
         bytes.zeroize();
         let mut error = self.small_error(ring, "hegwas v1 ckks mask error", &input, params.limbs());

@@ -23,7 +23,8 @@ pub fn release_share(
     let (_, c1) = result.ciphertext().parts();
     let bytes: Vec<u8> = c1.iter().flat_map(|w| w.to_le_bytes()).collect();
     let input = [job.0, Digest::of(&bytes).0].concat();
-    let mut seed = key.purpose("hegwas v1 ckks flooding", &[&input[..], &noise.bits().to_le_bytes()].concat());
+    let mut seed =
+        key.purpose("hegwas v1 ckks flooding", &[&input[..], &noise.bits().to_le_bytes()].concat());
     let mut coefficients = flood(&seed, noise, params.degree());
     seed.zeroize();
     let mut words = ring.lift_wide(&coefficients, BASE_LIMBS);
