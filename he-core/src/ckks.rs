@@ -11,6 +11,7 @@ mod embedding;
 mod evaluator;
 mod fixed;
 mod flood;
+pub mod hits;
 mod inverse;
 mod keys;
 mod lanes;
@@ -20,6 +21,7 @@ mod refresh;
 mod release;
 mod ring;
 mod scheme;
+mod sign;
 
 pub use ciphertext::{Ciphertext, CkksError, Plaintext};
 pub use embedding::{Embedding, GUARD_BITS};
@@ -37,3 +39,4 @@ pub use refresh::{LinearMap, MaskCiphertext, RefreshError, refresh_mask, refresh
 pub use release::{EvaluatedResult, ReleaseError, ReleaseShare, combine, phase_slots};
 pub use ring::CkksRing;
 pub use scheme::{Clear, Precision, Scheme};
+pub use sign::{CompositeSign, SignError};
