@@ -39,4 +39,4 @@ pub use refresh::{LinearMap, MaskCiphertext, RefreshError, refresh_mask, refresh
 pub use release::{EvaluatedResult, ReleaseError, ReleaseShare, combine, phase_slots};
 pub use ring::CkksRing;
 pub use scheme::{Clear, Precision, Scheme};
-pub use sign::{CompositeSign, SignError};
+pub use sign::{CompositeSign, Direction, SignError};

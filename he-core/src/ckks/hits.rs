@@ -74,8 +74,7 @@ impl Hits {
     /// The indicator: within `2^-58` (before noise) of [`Hits::hit`] for hits and of its negative for others; outside the
     /// band it is never wrong. From D and E of [`HitsScaling`] and its offset.
     ///
-    /// Scales are 2^50 until the last cubic, whose square keeps both factors' scale: it contracts the noise of everything before to its
-    /// square, and what it adds itself is that of 2^100. Depth: 3 primes for the fold, 2 for a cubic, 1 for the last.
+    /// Scales are 2^50 until the last cubic ([`CompositeSign::evaluate`]). Depth: 3 primes for the fold, 2 for a cubic, 1 for the last.
     pub fn evaluate<S: Scheme>(
         &self,
         scheme: &S,
@@ -83,23 +82,14 @@ impl Hits {
         spread_root: &S::Value,
         offset: &[f64],
     ) -> Result<S::Value, CkksError> {
-        use Precision::{Double, Single};
+        use Precision::Single;
         let squares =
             scheme.add(&scheme.square(effect, Single)?, &scheme.square(spread_root, Single)?)?;
         let mut x = scheme.add_vector(&squares, offset)?;
         for fold in self.folds {
             x = scheme.add_constant(&scheme.square(&x, Single)?, fold)?;
         }
-        let (last, first) = match self.sign.constants().split_last() {
-            Some((last, first)) => (*last, first),
-            None => return Ok(x),
-        };
-        for c in first {
-            let factor = scheme.add_constant(&scheme.square(&x, Single)?, -c)?;
-            x = scheme.multiply(&x, &factor, Single)?;
-        }
-        let factor = scheme.add_constant(&scheme.square(&x, Double)?, -last)?;
-        scheme.multiply(&x, &factor, Double)
+        self.sign.evaluate(scheme, x)
     }
 
     /// The indicator of a hit: 1 or -1.
@@ -135,6 +125,11 @@ impl Hits {
     /// Stages of the sign.
     pub fn stages(&self) -> usize {
         self.sign.constants().len()
+    }
+
+    /// The composition that ends the circuit.
+    pub fn sign(&self) -> &CompositeSign {
+        &self.sign
     }
 }
 
@@ -208,7 +203,7 @@ pub fn empty_slot(hits: &Hits) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::params::BASE_LIMBS;
+    use crate::ckks::{Flood, params::BASE_LIMBS};
     use crate::ckks::predict::{NoiseModel, Predict};
     use crate::ckks::scheme::Clear;
 
@@ -297,8 +292,12 @@ mod tests {
         let out = hits.evaluate(&predict, &d, &e, &column(&|g| g.1)).unwrap();
         assert_eq!(out.limbs(), params.limbs() - Hits::depth(hits.stages()));
         assert!((out.scale().log2() - 100.0).abs() < 1e-5);
-        let worst = out.deviations().into_iter().fold(0.0, f64::max);
-        assert!(worst < 2f64.powi(-58), "{worst:e}");
+        let residue = hits.sign().residue(&out);
+        assert!(residue < 2f64.powi(-58), "{residue:e}");
+        // Flooding for two million coefficients at 40 bits leaves signs readable.
+        let coefficient = residue * out.scale() / (params.degree() as f64).sqrt();
+        let flood = Flood::new(40, 1 << 21, coefficient).unwrap();
+        assert!(flood.slot_deviation(params.degree(), 3, out.scale()) < 1.0 / 16.0);
     }
 
     #[test]
