@@ -16,6 +16,7 @@ mod inverse;
 mod keys;
 mod lanes;
 pub mod params;
+mod plan;
 mod predict;
 mod refresh;
 mod release;
@@ -34,6 +35,7 @@ pub use keys::{
     key_mask,
 };
 pub use params::CkksParams;
+pub use plan::{INPUT_SCALE, StatisticError, StatisticPlan, StatisticRequest, Test};
 pub use predict::{NoiseModel, Predict, Predicted};
 pub use refresh::{LinearMap, MaskCiphertext, RefreshError, refresh_mask, refreshed, round_masked};
 pub use release::{EvaluatedResult, ReleaseError, ReleaseShare, combine, phase_slots};

@@ -1,7 +1,7 @@
 //! Measures the finishing circuits: processor time of one thread per 100 variants, key sizes, bytes.
 //!
 //! `RAYON_NUM_THREADS=1 cargo run --release --locked -p he-core-secret --example finishing`; add `hits` for the large ring.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 use he_core::Digest;
 use he_core::ckks::circuits::{Offset, Scaling, Variant, chi_square};
@@ -83,7 +83,8 @@ fn statistic() {
     let [e0, e1] = scaling.effect.clone();
     let d_map = LinearMap::new(&[e0, e1], &[], scale).unwrap();
     let e_map =
-        LinearMap::new(&[scaling.spread_root.0.clone()], &scaling.spread_root.1, scale).unwrap();
+        LinearMap::new(std::slice::from_ref(&scaling.spread_root.0), &scaling.spread_root.1, scale)
+            .unwrap();
     let mu: Vec<_> = (0..2).map(|i| s.masks.masks([0, i, 0], slots)).collect();
     let ciphertexts = measure("holder: two mask ciphertexts", slots, || {
         let d = s.holder.mask_ciphertext(&s.ring, &s.job, 0, &d_map, &[&mu[0], &mu[1]]);
@@ -143,7 +144,8 @@ fn hits() {
     let [e0, e1] = scaling.effect.clone();
     let d_map = LinearMap::new(&[e0, e1], &[], scale).unwrap();
     let e_map =
-        LinearMap::new(&[scaling.spread_root.0.clone()], &scaling.spread_root.1, scale).unwrap();
+        LinearMap::new(std::slice::from_ref(&scaling.spread_root.0), &scaling.spread_root.1, scale)
+            .unwrap();
     let mu: Vec<_> = (0..2).map(|i| s.masks.masks([0, i, 0], slots)).collect();
     let masks = measure("holder: two mask ciphertexts", slots, || {
         let d = s.holder.mask_ciphertext(&s.ring, &s.job, 0, &d_map, &[&mu[0], &mu[1]]);

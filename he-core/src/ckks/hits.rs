@@ -203,9 +203,9 @@ pub fn empty_slot(hits: &Hits) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::{Flood, params::BASE_LIMBS};
     use crate::ckks::predict::{NoiseModel, Predict};
     use crate::ckks::scheme::Clear;
+    use crate::ckks::{Flood, params::BASE_LIMBS};
 
     /// p = 5e-8: chi-square 29.716785, |Z| 5.4513.
     const RULE: Rule =
@@ -284,12 +284,12 @@ mod tests {
         let predict = Predict::new(model);
         let grid: Vec<_> =
             grid().into_iter().map(|(p, x, chi2, _)| inputs(&hits, p, x, chi2)).collect();
-        let column = |f: &dyn Fn(&([f64; 2], f64)) -> f64| grid.iter().map(f).collect::<Vec<f64>>();
+        let column = |f: fn(&([f64; 2], f64)) -> f64| -> Vec<f64> { grid.iter().map(f).collect() };
         let scale = hits.input_scale(params);
         assert!((scale.log2() - 50.0).abs() < 1e-5);
-        let d = predict.input(&column(&|g| g.0[0]), scale, model.refresh());
-        let e = predict.input(&column(&|g| g.0[1]), scale, model.refresh());
-        let out = hits.evaluate(&predict, &d, &e, &column(&|g| g.1)).unwrap();
+        let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
+        let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
+        let out = hits.evaluate(&predict, &d, &e, &column(|g| g.1)).unwrap();
         assert_eq!(out.limbs(), params.limbs() - Hits::depth(hits.stages()));
         assert!((out.scale().log2() - 100.0).abs() < 1e-5);
         let residue = hits.sign().residue(&out);

@@ -186,6 +186,10 @@ mod tests {
                 run(&|x| lanes.subtract_scale(x, &b, c)),
                 expect(&|a, b, _| (u128::from(a) + q - u128::from(b)) * u128::from(c))
             );
+            // Compiled for the least processor of the target, where the fused product is a function call.
+            let plain = |a: u64, b: u64| Lanes::to_word(lanes.product(to_float(a), to_float(b)));
+            let plain: Vec<u64> = wide.iter().zip(&b).map(|(&w, &b)| plain(w, b)).collect();
+            assert_eq!(plain, expect(&|_, b, w| product(w, b)));
             let mut wide = wide.clone();
             let scaled = expect(&|_, _, w| product(w, c));
             lanes.scale(&mut wide, c);

@@ -168,6 +168,7 @@ impl CkksParams {
 }
 
 // A set over its limit does not compile: every prime is below 2^50.
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
 const _: () = {
     let mut i = 0;
     while i < CkksParams::ALL.len() {

@@ -224,7 +224,10 @@ mod tests {
             }
         }
         assert_eq!(direction.effect(0.0, &variant), Err(Excluded::OneGroup));
-        assert_eq!(direction.effect(0.5, &Variant { people: 0.0, ..variant }), Err(Excluded::Reference));
+        assert_eq!(
+            direction.effect(0.5, &Variant { people: 0.0, ..variant }),
+            Err(Excluded::Reference)
+        );
         assert!(Direction::new(0.0, 1000.0, 0.5, 1.5).is_err());
     }
 
