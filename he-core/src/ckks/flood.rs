@@ -44,6 +44,29 @@ impl Flood {
         }
     }
 
+    /// The widest noise that leaves a deviation of at most `deviation` in the real part of a slot: for decisions, which stay
+    /// readable under it.
+    pub fn widest(
+        deviation: f64,
+        degree: usize,
+        holders: usize,
+        scale: f64,
+    ) -> Result<Self, FloodError> {
+        let slot = Self { bits: 0 }.slot_deviation(degree, holders, scale);
+        let bits = (deviation / slot).log2().floor();
+        let limit = Self::MAX_BITS;
+        if bits >= 0.0 {
+            Ok(Self { bits: (bits as u32).min(limit) })
+        } else {
+            Err(FloodError { level: 0, needed: 0, limit })
+        }
+    }
+
+    /// The level in bits at which it hides key-dependent errors of root mean square `rms` in so many coefficients.
+    pub fn level(self, coefficients: u64, rms: f64) -> f64 {
+        (self.deviation() / smudging_deviation(0, coefficients, rms)).log2()
+    }
+
     /// Bits of one uniform integer.
     pub fn bits(self) -> u32 {
         self.bits
@@ -73,5 +96,17 @@ mod tests {
             assert!((1.0..2.0).contains(&(deviation / needed)));
         }
         assert!(Flood::new(80, 1 << 22, 1e4).is_err());
+    }
+
+    #[test]
+    fn the_widest_noise_is_as_wide_as_allowed() {
+        let (degree, scale) = (1 << 16, 2f64.powi(100));
+        let flood = Flood::widest(0.06, degree, 3, scale).unwrap();
+        let left = flood.slot_deviation(degree, 3, scale);
+        assert!(left <= 0.06 && left > 0.03);
+        let level = flood.level(1 << 21, 1e5);
+        assert!(Flood::new(level as u32, 1 << 21, 1e5).unwrap().bits() <= flood.bits());
+        assert!(Flood::widest(0.06, degree, 3, 100.0).is_err());
+        assert_eq!(Flood::widest(1e9, degree, 3, scale).unwrap().bits(), Flood::MAX_BITS);
     }
 }

@@ -294,10 +294,28 @@ mod tests {
         assert!((out.scale().log2() - 100.0).abs() < 1e-5);
         let residue = hits.sign().residue(&out);
         assert!(residue < 2f64.powi(-58), "{residue:e}");
-        // Flooding for two million coefficients at 40 bits leaves signs readable.
+        // As much flooding as leaves signs readable hides two million coefficients at more than 40 bits.
+        let flood = Flood::widest(1.0 / 16.0, params.degree(), 3, out.scale()).unwrap();
         let coefficient = residue * out.scale() / (params.degree() as f64).sqrt();
-        let flood = Flood::new(40, 1 << 21, coefficient).unwrap();
-        assert!(flood.slot_deviation(params.degree(), 3, out.scale()) < 1.0 / 16.0);
+        assert!(flood.level(1 << 21, coefficient) > 44.0);
+    }
+
+    /// Inside the band noise is amplified, not contracted: what finishing section 9 says about it.
+    #[test]
+    fn noise_in_the_band_is_bounded() {
+        let params = CkksParams::N65536Q1700;
+        let hits = Hits::new(RULE).unwrap();
+        let model = NoiseModel::new(params, 3);
+        let predict = Predict::new(model);
+        let scale = hits.input_scale(params);
+        let z = RULE.threshold.sqrt();
+        let deviations = [-0.009, -0.005, -0.001, 0.0, 0.001, 0.005, 0.009].map(|shift: f64| {
+            let ([d, e], offset) = inputs(&hits, 0.05, 0.5, (z + shift).powi(2));
+            let [d, e] = [d, e].map(|x| predict.input(&[x], scale, model.refresh()));
+            let out = hits.evaluate(&predict, &d, &e, &[offset]).unwrap();
+            out.deviations().into_iter().fold(0.0, f64::max)
+        });
+        assert!(deviations.iter().all(|&d| d < 2f64.powi(-18)), "{deviations:?}");
     }
 
     #[test]
