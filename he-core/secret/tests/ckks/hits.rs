@@ -50,12 +50,11 @@ fn hits_are_right_outside_the_band_and_say_nothing_else() {
 
     let unit = 2f64.powi(-(GUARD_BITS as i32)) / out.scale();
     let exact = s.slots(&out);
-    let flood =
-        Flood::new(LEVEL, COEFFICIENTS, residue * out.scale() / (params.degree() as f64).sqrt())
-            .unwrap();
+    let flood = Flood::widest(1.0 / 16.0, params.degree(), 2, out.scale()).unwrap();
     let left = flood.slot_deviation(params.degree(), 2, out.scale());
-    println!("hits: residue {residue:e}, flooding leaves {left:e}");
-    assert!(left < 1.0 / 16.0);
+    let level = flood.level(COEFFICIENTS, residue * out.scale() / (params.degree() as f64).sqrt());
+    println!("hits: residue {residue:e}, flooding leaves {left:e} and hides at {level} bits");
+    assert!(level > f64::from(LEVEL));
     let released = s.release(&out, flood);
     let (mut found, mut undefined) = (0, 0);
     let mut reference = [None; 2];
