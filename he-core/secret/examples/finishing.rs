@@ -8,7 +8,7 @@ use he_core::ckks::circuits::{Offset, Scaling, Variant, chi_square};
 use he_core::ckks::hits::{Hits, HitsScaling, Rule};
 use he_core::ckks::{
     CkksParams, CkksPublicKey, CkksRing, EvaluatedResult, Evaluator, Flood, LinearMap,
-    ProductInverse, RelinKey, refreshed,
+    ProductInverse, RelinKey, RelinShare, refreshed,
 };
 use he_core_secret::ckks::{CkksHolderKey, MaskKey, release_share};
 use he_core_secret::{Entropy, MasterKey};
@@ -52,11 +52,12 @@ fn setup(params: CkksParams) -> Setup {
     let master = MasterKey::generate(&Entropy::fresh().unwrap());
     let holder = CkksHolderKey::derive(&master, &ring, study);
     let public = CkksPublicKey::combine(&ring, study, 1, &[holder.public_share(&ring)]).unwrap();
-    let relin = measure("relinearisation contribution", params.slots(), || {
-        holder.relin_share(&ring, &public)
+    let relin: Vec<_> = measure("relinearisation contributions", params.slots(), || {
+        holder.relin_shares(&ring, &public).collect()
     });
-    println!("relinearisation contribution: {} bytes", relin.to_bytes().len());
-    let relin = RelinKey::combine(&ring, study, 1, [relin]).unwrap();
+    let bytes: usize = relin.iter().map(|share: &RelinShare| share.to_bytes().len()).sum();
+    println!("relinearisation contributions: {bytes} bytes in {} objects", relin.len());
+    let relin = RelinKey::combine(&ring, study, 1, relin).unwrap();
     println!("relinearisation key in memory: {} bytes", relin.memory());
     let job = Digest::of(b"job");
     let masks = MaskKey::derive(&holder, &job, 59);

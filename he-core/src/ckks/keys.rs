@@ -1,7 +1,5 @@
 //! The joint public key and the joint relinearisation key, and the holders' contributions to them. Finishing section 4.
 
-use rayon::prelude::*;
-
 use super::bytes;
 use super::params::CkksParams;
 use super::ring::CkksRing;
@@ -10,11 +8,9 @@ use crate::digest::Digest;
 
 /// Contributions that do not belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the study needs one finishing key contribution of each of its {expected} holders; {found} fit"
-)]
+#[error("the study needs {expected} finishing key contributions of its holders; {found} fit")]
 pub struct ContributionError {
-    /// Number of holders.
+    /// Contributions of all holders together.
     pub expected: usize,
     /// Contributions that fit.
     pub found: usize,
@@ -96,62 +92,53 @@ impl CkksPublicKey {
     }
 }
 
-/// One holder's contribution to the relinearisation key: for each digit g of the gadget `(b u + e0, a u + e1 + P w_g S_k)` under
-/// the joint public key, an encryption of `P w_g S_k S`; `w_g` is 1 modulo the primes of the digit and 0 modulo others.
+/// One holder's contribution to one digit g of the relinearisation key: `(b u + e0, a u + e1 + P w_g S_k)` under the joint public
+/// key, an encryption of `P w_g S_k S`; `w_g` is 1 modulo the primes of the digit and 0 modulo others.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RelinShare {
     params: CkksParams,
     study: Digest,
-    /// `[digit][component][limb][coefficient]`.
+    digit: usize,
+    /// `[component][limb][coefficient]`.
     words: Vec<u64>,
 }
 
 impl RelinShare {
     /// A contribution computed by the secret half.
-    pub fn new(params: CkksParams, study: Digest, words: Vec<u64>) -> Self {
-        assert_eq!(
-            words.len(),
-            2 * params.digits() * params.words(),
-            "two polynomials modulo QP a digit"
-        );
-        Self { params, study, words }
-    }
-
-    fn counts(params: CkksParams) -> [u32; 4] {
-        [params.digits() as u32, 0, 0, 0]
+    pub fn new(params: CkksParams, study: Digest, digit: usize, words: Vec<u64>) -> Self {
+        assert_eq!(words.len(), 2 * params.words(), "two polynomials modulo QP");
+        Self { params, study, digit, words }
     }
 
     /// The object.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let counts = Self::counts(self.params);
-        bytes::to_bytes(Kind::CkksRelinShare, self.params, self.study.short(), counts, &self.words)
+        let (context, counts) = (self.study.short(), [self.digit as u32, 0, 0, 0]);
+        bytes::to_bytes(Kind::CkksRelinShare, self.params, context, counts, &self.words)
     }
 
-    /// Reads a contribution to `study`.
-    pub fn from_bytes(bytes: &[u8], params: CkksParams, study: Digest) -> Result<Self, CodecError> {
+    /// Reads a contribution to a digit for `study`.
+    pub fn from_bytes(
+        bytes: &[u8],
+        params: CkksParams,
+        study: Digest,
+        digit: usize,
+    ) -> Result<Self, CodecError> {
         let (kind, context) = (Kind::CkksRelinShare, (study.short(), "study"));
-        let (counts, polynomials) = (Self::counts(params), 2 * params.digits());
-        let words = bytes::from_bytes(
-            bytes,
-            kind,
-            params,
-            context,
-            counts,
-            params.all_limbs(),
-            polynomials,
-        )?;
-        Ok(Self { params, study, words })
+        let (counts, limbs) = ([digit as u32, 0, 0, 0], params.all_limbs());
+        let words = bytes::from_bytes(bytes, kind, params, context, counts, limbs, 2)?;
+        Ok(Self { params, study, digit, words })
     }
 }
 
 /// The relinearisation key of a study: gadget encryptions of `S^2` under S.
 pub struct RelinKey {
     params: CkksParams,
+    /// `[digit][component][limb][coefficient]`.
     words: Vec<u64>,
 }
 
 impl RelinKey {
-    /// Adds up the contributions of all `holders` holders; takes them, since they are large.
+    /// Adds up the contributions of all `holders` holders to every digit, in any order, one at a time.
     pub fn combine(
         ring: &CkksRing,
         study: Digest,
@@ -159,26 +146,24 @@ impl RelinKey {
         shares: impl IntoIterator<Item = RelinShare>,
     ) -> Result<Self, ContributionError> {
         let params = ring.params();
-        let mut sum: Option<Vec<u64>> = None;
-        let (mut given, mut fitting) = (0, 0);
+        let mut words = vec![0; 2 * params.digits() * params.words()];
+        let mut counts = vec![0; params.digits()];
+        let mut given = 0;
         for share in shares {
             given += 1;
-            if (share.params, share.study) != (params, study) {
-                continue;
-            }
-            fitting += 1;
-            match &mut sum {
-                None => sum = Some(share.words),
-                Some(sum) => {
-                    let parts = sum.par_chunks_exact_mut(params.words());
-                    parts
-                        .zip(share.words.par_chunks_exact(params.words()))
-                        .for_each(|(s, x)| ring.add(s, x));
+            let fits = (share.params, share.study) == (params, study);
+            if let Some(count) = counts.get_mut(share.digit).filter(|_| fits) {
+                *count += 1;
+                let digit = words.chunks_exact_mut(params.words()).skip(2 * share.digit);
+                for (sum, part) in digit.zip(share.words.chunks_exact(params.words())) {
+                    ring.add(sum, part);
                 }
             }
         }
-        check_count(holders, given, fitting)?;
-        Ok(Self { params, words: sum.unwrap_or_default() })
+        // Too many of one digit do not make up for another.
+        let found = counts.iter().map(|&count: &usize| count.min(holders)).sum();
+        check_count(holders * params.digits(), given, found)?;
+        Ok(Self { params, words })
     }
 
     /// The parameter set.
@@ -239,9 +224,10 @@ mod tests {
         assert!(read(&public.to_bytes()).unwrap() == public);
         refuses_bad_bytes(&public.to_bytes(), Kind::CkksPublicShare, read);
 
-        let relin = RelinShare::new(PARAMS, study, polynomial(2 * PARAMS.digits()));
-        let read = |b: &[u8]| RelinShare::from_bytes(b, PARAMS, study);
+        let relin = RelinShare::new(PARAMS, study, 4, polynomial(2));
+        let read = |b: &[u8]| RelinShare::from_bytes(b, PARAMS, study, 4);
         assert!(read(&relin.to_bytes()).unwrap() == relin);
+        assert!(RelinShare::from_bytes(&relin.to_bytes(), PARAMS, study, 3).is_err());
         refuses_bad_bytes(&relin.to_bytes(), Kind::CkksRelinShare, read);
     }
 
@@ -258,11 +244,22 @@ mod tests {
         let key = combine(2, &[share(ours), share(ours)]).unwrap();
         assert_eq!(key.parts().0[7], 2 * (7 ^ 0x5a5a_5a5a));
 
-        let share = |study| RelinShare::new(PARAMS, study, polynomial(2 * PARAMS.digits()));
-        assert!(RelinKey::combine(&ring, ours, 2, [share(ours), share(other)]).is_err());
-        assert!(RelinKey::combine(&ring, ours, 0, []).is_err());
-        let key = RelinKey::combine(&ring, ours, 2, [share(ours), share(ours)]).unwrap();
-        let index = (2 * 4 + 1) * PARAMS.words() + 3 * PARAMS.degree();
+        let shares = |study| {
+            (0..PARAMS.digits()).map(move |d| RelinShare::new(PARAMS, study, d, polynomial(2)))
+        };
+        let combine = |n, shares: &mut dyn Iterator<Item = RelinShare>| {
+            RelinKey::combine(&ring, ours, n, shares)
+        };
+        assert!(combine(2, &mut shares(ours).chain(shares(other))).is_err());
+        assert!(combine(1, &mut shares(ours).skip(1)).is_err());
+        assert!(
+            combine(1, &mut shares(ours).skip(1).chain(shares(ours).skip(4))).is_err(),
+            "one digit twice"
+        );
+        assert!(combine(1, &mut shares(ours).chain(shares(ours).take(1))).is_err());
+        assert!(combine(0, &mut core::iter::empty()).is_err());
+        let key = combine(2, &mut shares(ours).chain(shares(ours))).unwrap();
+        let index = PARAMS.words() + 3 * PARAMS.degree();
         assert_eq!(key.limb(4, 3).1[0], 2 * (index as u64 ^ 0x5a5a_5a5a));
     }
 }

@@ -56,7 +56,7 @@ kinds! {
     MasterKey = 32, "a master key", 4096;
     HolderKey = 33, "a holder's study key", 4096;
     CkksPublicShare = 64, "a finishing key contribution", 16 * MIB;
-    CkksRelinShare = 65, "a relinearisation key contribution", 320 * MIB;
+    CkksRelinShare = 65, "a relinearisation key contribution", 32 * MIB;
     CkksMaskCiphertext = 66, "a mask ciphertext", 16 * MIB;
     CkksResult = 67, "an evaluated result", 4 * MIB;
     CkksReleaseShare = 68, "a release share", 2 * MIB;

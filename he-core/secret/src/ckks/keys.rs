@@ -100,31 +100,43 @@ impl CkksHolderKey {
         words
     }
 
-    /// The contribution to the relinearisation key under the joint public key. Its randomness is bound to that key: the same
-    /// key gives the same bytes, and no two keys see the same randomness.
-    pub fn relin_share(&self, ring: &CkksRing, public: &CkksPublicKey) -> RelinShare {
+    /// The contributions to the relinearisation key under the joint public key, digit by digit as they are asked for. Their
+    /// randomness is bound to that key: the same key gives the same bytes, and no two keys see the same randomness.
+    pub fn relin_shares<'a>(
+        &'a self,
+        ring: &'a CkksRing,
+        public: &'a CkksPublicKey,
+    ) -> impl Iterator<Item = RelinShare> + 'a {
         let (b, _) = public.parts();
         let bytes: Vec<u8> = b.iter().flat_map(|w| w.to_le_bytes()).collect();
         let digest = Digest::derive("hegwas v1 ckks public key", &bytes);
-        let (degree, size) = (self.params.degree(), 2 * self.params.words());
-        let mut words = vec![0; self.params.digits() * size];
-        words.par_chunks_exact_mut(size).enumerate().for_each(|(digit, out)| {
-            let input = [&digest.0[..], &(digit as u32).to_le_bytes()].concat();
-            let mut key = self.purpose("hegwas v1 ckks relinearisation", &input);
-            let (c0, c1) = encrypt_zero(ring, public, &key, self.params.all_limbs());
-            key.zeroize();
-            let (out0, out1) = out.split_at_mut(self.params.words());
-            out0.copy_from_slice(&c0);
-            out1.copy_from_slice(&c1);
-            // P w_g S_k goes to the mask: there it decrypts to P w_g S_k S.
-            let limbs = out1.chunks_exact_mut(degree).zip(self.secret.0.chunks_exact(degree));
-            for (limb, ((out, secret), m)) in limbs.zip(self.params.moduli()).enumerate() {
+        (0..self.params.digits()).map(move |digit| self.relin_share(ring, public, &digest, digit))
+    }
+
+    fn relin_share(
+        &self,
+        ring: &CkksRing,
+        public: &CkksPublicKey,
+        digest: &Digest,
+        digit: usize,
+    ) -> RelinShare {
+        let input = [&digest.0[..], &(digit as u32).to_le_bytes()].concat();
+        let mut key = self.purpose("hegwas v1 ckks relinearisation", &input);
+        let (mut words, mut c1) = encrypt_zero(ring, public, &key, self.params.all_limbs());
+        key.zeroize();
+        // P w_g S_k goes to the mask: there it decrypts to P w_g S_k S.
+        let degree = self.params.degree();
+        (c1.par_chunks_exact_mut(degree))
+            .zip(self.secret.0.par_chunks_exact(degree))
+            .zip(self.params.moduli().collect::<Vec<_>>())
+            .enumerate()
+            .for_each(|(limb, ((out, secret), m))| {
                 let factor = gadget_factor(ring, digit, limb);
                 for (o, &s) in out.iter_mut().zip(secret) {
                     *o = m.add(*o, m.mul(s, factor));
                 }
-            }
-        });
-        RelinShare::new(self.params, self.study, words)
+            });
+        words.append(&mut c1);
+        RelinShare::new(self.params, self.study, digit, words)
     }
 }

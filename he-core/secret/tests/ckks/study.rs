@@ -28,7 +28,7 @@ pub(crate) fn study(params: CkksParams, holders: usize) -> Study {
         .collect();
     let shares: Vec<_> = holders.iter().map(|h| h.public_share(&ring)).collect();
     let public = CkksPublicKey::combine(&ring, name, shares.len(), &shares).unwrap();
-    let relin = holders.iter().map(|h| h.relin_share(&ring, &public));
+    let relin = holders.iter().flat_map(|h| h.relin_shares(&ring, &public));
     let relin = RelinKey::combine(&ring, name, holders.len(), relin).unwrap();
     Study { ring, holders, public, relin }
 }
