@@ -5,7 +5,7 @@
 
 use he_core::Digest;
 use he_core::ckks::circuits::{Offset, Scaling, Variant, chi_square};
-use he_core::ckks::hits::{Hits, HitsScaling, Rule};
+use he_core::ckks::hits::{Hits, Rule};
 use he_core::ckks::{
     CkksParams, CkksPublicKey, CkksRing, EvaluatedResult, Evaluator, Flood, LinearMap,
     ProductInverse, RelinKey, RelinShare, refreshed,
@@ -139,8 +139,7 @@ fn hits() {
     let rule = Rule { threshold: 29.716_785, band: 0.01, largest: 1000.0, lo: 0.5, hi: 1.5 };
     let hits = Hits::new(rule).unwrap();
     let scaling =
-        HitsScaling::allelic(&hits, 0.5, &vec![Variant { reference: 0.2, people: 1000.0 }; slots])
-            .unwrap();
+        hits.allelic(0.5, &vec![Variant { reference: 0.2, people: 1000.0 }; slots]).unwrap();
     let scale = hits.input_scale(params);
     let [e0, e1] = scaling.effect.clone();
     let d_map = LinearMap::new(&[e0, e1], &[], scale).unwrap();
@@ -159,7 +158,7 @@ fn hits() {
     let d = refreshed(&s.ring, &s.job, 0, &d_map, &inputs, 1, &[masks.0]).unwrap();
     let e = refreshed(&s.ring, &s.job, 1, &e_map, &inputs[1..], 1, &[masks.1]).unwrap();
     let out = measure("server: hits", slots, || {
-        hits.evaluate(&evaluator, &d, &e, &scaling.offset).unwrap()
+        hits.evaluate(&evaluator, &d, &e, &Offset::Public(&scaling.offset.1)).unwrap()
     });
     let result = EvaluatedResult::new(out).unwrap();
     let share =

@@ -10,6 +10,7 @@ mod tests;
 mod variant;
 
 pub use scaling::Scaling;
+pub(crate) use scaling::cases;
 pub use variant::{Excluded, Variant};
 
 use super::ciphertext::CkksError;

@@ -5,7 +5,7 @@
 //! everything outside, by two bits a level, and a composition of cubics makes signs of the two sides.
 
 use super::ciphertext::CkksError;
-use super::circuits::{Excluded, Variant};
+use super::circuits::{Excluded, Offset, Scaling, Variant, cases};
 use super::params::CkksParams;
 use super::scheme::{Precision, Scheme};
 use super::sign::{CompositeSign, SignError};
@@ -72,7 +72,8 @@ impl Hits {
     }
 
     /// The indicator: within `2^-58` (before noise) of [`Hits::hit`] for hits and of its negative for others; outside the
-    /// band it is never wrong. From D and E of [`HitsScaling`] and its offset.
+    /// band it is never wrong. From D and E of [`Hits::allelic`] or [`Hits::trend`] and their
+    /// offset.
     ///
     /// Scales are 2^50 until the last cubic ([`CompositeSign::evaluate`]). Depth: 3 primes for the fold, 2 for a cubic, 1 for the last.
     pub fn evaluate<S: Scheme>(
@@ -80,12 +81,15 @@ impl Hits {
         scheme: &S,
         effect: &S::Value,
         spread_root: &S::Value,
-        offset: &[f64],
+        offset: &Offset<'_, S::Value>,
     ) -> Result<S::Value, CkksError> {
         use Precision::Single;
         let squares =
             scheme.add(&scheme.square(effect, Single)?, &scheme.square(spread_root, Single)?)?;
-        let mut x = scheme.add_vector(&squares, offset)?;
+        let mut x = match offset {
+            Offset::Public(x) => scheme.add_vector(&squares, x)?,
+            Offset::Encrypted(x) => scheme.add(&squares, x)?,
+        };
         for fold in self.folds {
             x = scheme.add_constant(&scheme.square(&x, Single)?, fold)?;
         }
@@ -138,66 +142,87 @@ fn span(rule: &Rule, margin: f64) -> f64 {
     rule.hi * (rule.largest - rule.threshold) - rule.lo * margin
 }
 
-/// Public factors of a batch of variants for [`Hits::evaluate`]; an excluded variant comes out as no hit.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HitsScaling {
-    /// D as a map of: alternate alleles of cases; alternate alleles of all.
-    pub effect: [Vec<f64>; 2],
-    /// E as a map of alternate alleles of all, and its constant.
-    pub spread_root: (Vec<f64>, Vec<f64>),
-    /// `Y - D^2 - E^2`.
-    pub offset: Vec<f64>,
-}
-
-impl HitsScaling {
+/// Public factors. An excluded variant comes out as no hit; slots that no variant has must be excluded too.
+impl Hits {
     /// For the allelic test: `Y = mu (2 (h - lo margin)/range - 1)` with
     /// `h = (a - rho t)^2 / (rho (1-rho) T v) + tau (t - T/2)^2 / (T^2 v) - tau / (4 v)`.
-    pub fn allelic(hits: &Hits, rho: f64, variants: &[Variant]) -> Result<Self, Excluded> {
-        if !(rho > 0.0 && rho < 1.0) {
-            return Err(Excluded::OneGroup);
-        }
-        let (rule, mu) = (&hits.rule, hits.scale);
-        let range = span(rule, hits.margin);
-        let unit = 2.0 * mu / range;
-        let mut scaling = Self::default();
+    pub fn allelic(&self, rho: f64, variants: &[Variant]) -> Result<Scaling, Excluded> {
+        let (unit, constant) = self.units();
+        let mut scaling = Scaling::default();
         for variant in variants {
-            let (total, v) = (2.0 * variant.people, variant.reference * (1.0 - variant.reference));
-            let kappa2 = (unit / (rho * (1.0 - rho) * total * v)).sqrt();
-            let kappa1 = (unit * rule.threshold / v).sqrt() / total;
-            let offset = -unit * (rule.threshold / (4.0 * v) + rule.lo * hits.margin) - mu;
-            let usable = variant.reference > 0.0 && variant.reference < 1.0 && variant.people > 0.0;
-            scaling.effect[0].push(kappa2);
-            scaling.effect[1].push(-rho * kappa2);
-            scaling.spread_root.0.push(kappa1);
-            scaling.spread_root.1.push(-kappa1 * total / 2.0);
-            scaling.offset.push(offset);
-            if !usable {
-                scaling.exclude(hits, scaling.offset.len() - 1);
-            }
+            let (total, v) = (2.0 * variant.people, reference_variance(variant));
+            let kappa2 = (unit / (cases(rho)? * total * v)).sqrt();
+            let kappa1 = (unit * self.rule.threshold / v).sqrt() / total;
+            let offset = constant - (kappa1 * total / 2.0).powi(2);
+            let root = [kappa1, -kappa1 * total / 2.0];
+            self.push(&mut scaling, variant, [kappa2, -rho * kappa2], root, None, offset);
         }
         Ok(scaling)
     }
 
-    /// Takes variant `i` out: it comes out as no hit, like a chi-square of zero at x = 1.
-    pub fn exclude(&mut self, hits: &Hits, i: usize) {
-        let columns =
-            self.effect.iter_mut().chain([&mut self.spread_root.0, &mut self.spread_root.1]);
-        for column in columns {
-            if let Some(x) = column.get_mut(i) {
-                *x = 0.0;
-            }
+    /// For the trend test: `h = (a - rho g)^2 / (rho (1-rho) 2 v n) - tau V / (2 v n^2)`, V as at [`Scaling::trend`].
+    pub fn trend(&self, rho: f64, variants: &[Variant]) -> Result<Scaling, Excluded> {
+        let (unit, constant) = self.units();
+        let mut scaling = Scaling::default();
+        for variant in variants {
+            let (n, v) = (variant.people, 2.0 * reference_variance(variant));
+            let m = 2.0 * n * variant.reference;
+            let kappa2 = (unit / (cases(rho)? * n * v)).sqrt();
+            let kappa1 = (unit * self.rule.threshold / v).sqrt() / n;
+            let square = kappa1 * kappa1;
+            let linear = [square * (2.0 * m - n), -2.0 * square * n];
+            let root = [kappa1, -kappa1 * m];
+            let offset = constant - square * m * m;
+            self.push(&mut scaling, variant, [kappa2, -rho * kappa2], root, Some(linear), offset);
         }
-        if let Some(x) = self.offset.get_mut(i) {
-            *x = empty_slot(hits);
+        Ok(scaling)
+    }
+
+    /// `2 mu / range` and `-2 mu lo margin / range - mu`.
+    fn units(&self) -> (f64, f64) {
+        let unit = 2.0 * self.scale / span(&self.rule, self.margin);
+        (unit, -unit * self.rule.lo * self.margin - self.scale)
+    }
+
+    fn push(
+        &self,
+        scaling: &mut Scaling,
+        variant: &Variant,
+        effect: [f64; 2],
+        root: [f64; 2],
+        linear: Option<[f64; 2]>,
+        offset: f64,
+    ) {
+        scaling.push(variant, effect, root, linear, offset);
+        if variant.check().is_err() {
+            self.exclude(scaling, scaling.offset.1.len() - 1);
         }
+    }
+
+    /// Takes variant `i` out: it comes out as no hit.
+    pub fn exclude(&self, scaling: &mut Scaling, i: usize) {
+        scaling.exclude(i);
+        if let Some(x) = scaling.offset.1.get_mut(i) {
+            *x = self.empty_slot();
+        }
+    }
+
+    /// What a slot without a variant must hold: Y of a chi-square of zero at x = 1, or at hi if that is smaller.
+    pub fn empty_slot(&self) -> f64 {
+        let (unit, constant) = self.units();
+        constant - unit * self.rule.threshold * self.rule.hi.min(1.0)
+    }
+
+    /// The scale at which the encrypted offset of the trend test must be refreshed: that of a square of inputs.
+    pub fn offset_scale(&self, params: CkksParams) -> f64 {
+        let scale = self.input_scale(params);
+        let last = params.moduli().take(params.limbs()).last();
+        last.map_or(scale, |m| scale * scale / m.value() as f64)
     }
 }
 
-/// `Y` of a chi-square of zero at x = 1: what slots without a variant must hold.
-pub fn empty_slot(hits: &Hits) -> f64 {
-    let range = span(&hits.rule, hits.margin);
-    let h = -hits.rule.threshold.min(hits.rule.hi * hits.rule.threshold);
-    hits.scale * (2.0 * (h - hits.rule.lo * hits.margin) / range - 1.0)
+fn reference_variance(variant: &Variant) -> f64 {
+    variant.reference * (1.0 - variant.reference)
 }
 
 #[cfg(test)]
@@ -214,13 +239,13 @@ mod tests {
     /// D and E of a variant of reference p with that chi-square and x.
     fn inputs(hits: &Hits, p: f64, x: f64, chi2: f64) -> ([f64; 2], f64) {
         let variant = Variant { reference: p, people: 5000.0 };
-        let scaling = HitsScaling::allelic(hits, 0.3, &[variant]).unwrap();
+        let scaling = hits.allelic(0.3, &[variant]).unwrap();
         let (total, v) = (10_000.0, p * (1.0 - p));
         // x = t (T - t) / (T^2 v), and D^2 = chi2 rho (1-rho) t (T-t) / T.
         let t = total / 2.0 * (1.0 - (1.0 - 4.0 * x * v).sqrt());
         let d = (chi2 * 0.21 * x * total * v).sqrt();
         let effect = scaling.effect[0][0] * (d + 0.3 * t) + scaling.effect[1][0] * t;
-        ([effect, scaling.spread_root.0[0] * t + scaling.spread_root.1[0]], scaling.offset[0])
+        ([effect, scaling.spread_root.0[0] * t + scaling.spread_root.1[0]], scaling.offset.1[0])
     }
 
     fn grid() -> Vec<(f64, f64, f64, bool)> {
@@ -256,23 +281,67 @@ mod tests {
         let hits = Hits::new(RULE).unwrap();
         for (p, x, chi2, hit) in grid() {
             let ([d, e], offset) = inputs(&hits, p, x, chi2);
-            let out = hits.evaluate(&Clear, &vec![d], &vec![e], &[offset]).unwrap()[0];
+            let out =
+                hits.evaluate(&Clear, &vec![d], &vec![e], &Offset::Public(&[offset])).unwrap()[0];
             let expected = if hit { hits.hit() } else { -hits.hit() };
             // Doubles lose a little at the edges of the band; 2^-58 is below what they hold.
             assert!((out - expected).abs() < 1e-9, "{p} {x} {chi2}: {out}");
         }
-        let empty = empty_slot(&hits);
-        let out = hits.evaluate(&Clear, &vec![0.0], &vec![0.0], &[empty]).unwrap()[0];
+        let empty = hits.empty_slot();
+        let out =
+            hits.evaluate(&Clear, &vec![0.0], &vec![0.0], &Offset::Public(&[empty])).unwrap()[0];
         assert!((out + hits.hit()).abs() < 1e-12);
-        let mut scaling = HitsScaling::allelic(
-            &hits,
-            0.5,
-            &[Variant { reference: 0.0, people: 5.0 }, Variant { reference: 0.5, people: 5.0 }],
-        )
-        .unwrap();
-        assert!(scaling.offset[0] == empty && scaling.offset[1] != empty);
-        scaling.exclude(&hits, 1);
-        assert!(scaling.offset[1] == empty && scaling.effect[0][1] == 0.0);
+        let variants =
+            [Variant { reference: 0.0, people: 5.0 }, Variant { reference: 0.4, people: 5.0 }];
+        for mut scaling in
+            [hits.allelic(0.5, &variants).unwrap(), hits.trend(0.5, &variants).unwrap()]
+        {
+            assert!(scaling.offset.1[0] == empty && scaling.offset.1[1] != empty);
+            hits.exclude(&mut scaling, 1);
+            assert!(scaling.offset.1[1] == empty && scaling.effect[0][1] == 0.0);
+        }
+    }
+
+    #[test]
+    fn trend_hits_are_those_of_the_trend_test() {
+        let hits = Hits::new(RULE).unwrap();
+        let (n, rho, g, z) = (4000.0, 0.3, 1500.0, 200.0);
+        let v: f64 = (n * (g + 2.0 * z) - g * g) / n;
+        let variant = Variant { reference: 0.17, people: n };
+        let scaling = hits.trend(rho, &[variant]).unwrap();
+        let [linear, homozygous] = &scaling.offset.0;
+        let offset = vec![linear[0] * g + homozygous[0] * z + scaling.offset.1[0]];
+        let root = vec![scaling.spread_root.0[0] * g + scaling.spread_root.1[0]];
+        for (chi2, hit) in [(0.0, false), (29.5, false), (29.95, true), (900.0, true)] {
+            // chi2 = D^2 / (rho (1-rho) V/n).
+            let d = f64::sqrt(chi2 * rho * (1.0 - rho) * v);
+            let effect = vec![scaling.effect[0][0] * (d + rho * g) + scaling.effect[1][0] * g];
+            let out =
+                hits.evaluate(&Clear, &effect, &root, &Offset::Encrypted(&offset)).unwrap()[0];
+            assert!(
+                (out - if hit { hits.hit() } else { -hits.hit() }).abs() < 1e-9,
+                "{chi2} {out}"
+            );
+        }
+        // Encrypted, the offset has the scale of the squares.
+        let params = CkksParams::N65536Q1700;
+        let model = NoiseModel::new(params, 3);
+        let predict = Predict::new(model);
+        let input = |x: &[f64], scale| predict.input(x, scale, model.refresh());
+        let scale = hits.input_scale(params);
+        let offset = input(&offset, hits.offset_scale(params));
+        let out = hits
+            .evaluate(
+                &predict,
+                &input(&[0.0], scale),
+                &input(&root, scale),
+                &Offset::Encrypted(&offset),
+            )
+            .unwrap();
+        assert!(
+            (out.values()[0] + hits.hit()).abs() < 1e-9
+                && hits.sign().residue(&out) < 2f64.powi(-58)
+        );
     }
 
     #[test]
@@ -289,7 +358,7 @@ mod tests {
         assert!((scale.log2() - 50.0).abs() < 1e-5);
         let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
         let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
-        let out = hits.evaluate(&predict, &d, &e, &column(|g| g.1)).unwrap();
+        let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&column(|g| g.1))).unwrap();
         assert_eq!(out.limbs(), params.limbs() - Hits::depth(hits.stages()));
         assert!((out.scale().log2() - 100.0).abs() < 1e-5);
         let residue = hits.sign().residue(&out);
@@ -312,7 +381,7 @@ mod tests {
         let deviations = [-0.009, -0.005, -0.001, 0.0, 0.001, 0.005, 0.009].map(|shift: f64| {
             let ([d, e], offset) = inputs(&hits, 0.05, 0.5, (z + shift).powi(2));
             let [d, e] = [d, e].map(|x| predict.input(&[x], scale, model.refresh()));
-            let out = hits.evaluate(&predict, &d, &e, &[offset]).unwrap();
+            let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&[offset])).unwrap();
             out.deviations().into_iter().fold(0.0, f64::max)
         });
         assert!(deviations.iter().all(|&d| d < 2f64.powi(-18)), "{deviations:?}");
@@ -331,6 +400,8 @@ mod tests {
             assert!(Hits::new(rule).is_err(), "{rule:?}");
         }
         let hits = Hits::new(RULE).unwrap();
-        assert_eq!(HitsScaling::allelic(&hits, 1.0, &[]), Err(Excluded::OneGroup));
+        let variant = Variant { reference: 0.5, people: 5.0 };
+        assert_eq!(hits.allelic(1.0, &[variant]), Err(Excluded::OneGroup));
+        assert_eq!(hits.trend(0.0, &[variant]), Err(Excluded::OneGroup));
     }
 }

@@ -1,7 +1,7 @@
 //! Hits, released.
 
-use he_core::ckks::circuits::Variant;
-use he_core::ckks::hits::{Hits, HitsScaling, Rule, empty_slot};
+use he_core::ckks::circuits::{Offset, Variant};
+use he_core::ckks::hits::{Hits, Rule};
 use he_core::ckks::{
     CkksParams, Evaluator, Flood, GUARD_BITS, NoiseModel, Predict, ProductInverse,
 };
@@ -21,7 +21,7 @@ fn hits_are_right_outside_the_band_and_say_nothing_else() {
     let (people, rho) = (20_000, 0.3);
     let all = counts(people, rho, params.slots());
     let variants: Vec<Variant> = all.iter().map(|c| c.variant).collect();
-    let mut scaling = HitsScaling::allelic(&hits, rho, &variants).unwrap();
+    let mut scaling = hits.allelic(rho, &variants).unwrap();
     let inverse = ProductInverse::with_error(rule.lo, rule.hi, 1e-2).unwrap();
     let kept: Vec<bool> = (all.iter())
         .map(|c| {
@@ -29,7 +29,7 @@ fn hits_are_right_outside_the_band_and_say_nothing_else() {
                 && allelic_oracle(c) <= rule.largest
         })
         .collect();
-    (0..all.len()).filter(|&i| !kept[i]).for_each(|i| scaling.exclude(&hits, i));
+    (0..all.len()).filter(|&i| !kept[i]).for_each(|i| hits.exclude(&mut scaling, i));
 
     let scale = hits.input_scale(params);
     let sums: Vec<Vec<i128>> = (0..2).map(|j| all.iter().map(|c| c.sums[j]).collect()).collect();
@@ -37,15 +37,16 @@ fn hits_are_right_outside_the_band_and_say_nothing_else() {
     let [d0, d1] = &scaling.effect;
     let d = refresh.ciphertext(0, &[0, 1], &[d0, d1], &[], scale);
     let e = refresh.ciphertext(1, &[1], &[&scaling.spread_root.0], &scaling.spread_root.1, scale);
-    let out = hits.evaluate(&evaluator, &d, &e, &scaling.offset).unwrap();
+    let out = hits.evaluate(&evaluator, &d, &e, &Offset::Public(&scaling.offset.1)).unwrap();
     assert_eq!(out.limbs(), 3);
 
     // What flooding has to hide: predicted for slots at the edges of the band and of the range.
     let model = NoiseModel::new(params, 2);
     let predict = Predict::new(model);
     let input = |x: f64| predict.input(&[x], scale, model.refresh());
-    let predicted =
-        hits.evaluate(&predict, &input(0.0), &input(0.0), &[empty_slot(&hits)]).unwrap();
+    let predicted = hits
+        .evaluate(&predict, &input(0.0), &input(0.0), &Offset::Public(&[hits.empty_slot()]))
+        .unwrap();
     let residue = hits.sign().residue(&predicted);
 
     let unit = 2f64.powi(-(GUARD_BITS as i32)) / out.scale();

@@ -93,7 +93,8 @@ impl Scaling {
         Ok(self)
     }
 
-    fn push(
+    /// Adds a variant; an unusable one gets zeros.
+    pub(crate) fn push(
         &mut self,
         variant: &Variant,
         effect: [f64; 2],
@@ -133,6 +134,6 @@ fn spread_unit(inverse: &ProductInverse) -> f64 {
 }
 
 /// `rho (1 - rho)`.
-fn cases(rho: f64) -> Result<f64, Excluded> {
+pub(crate) fn cases(rho: f64) -> Result<f64, Excluded> {
     if rho > 0.0 && rho < 1.0 { Ok(rho * (1.0 - rho)) } else { Err(Excluded::OneGroup) }
 }

@@ -34,7 +34,7 @@ pub enum Excluded {
 }
 
 impl Variant {
-    pub(super) fn check(&self) -> Result<(), Excluded> {
+    pub(crate) fn check(&self) -> Result<(), Excluded> {
         if !(self.people.is_finite() && self.people > 0.0) {
             return Err(Excluded::NoCalls);
         }
