@@ -10,6 +10,7 @@
 
 pub mod arith;
 pub mod ceremony;
+pub mod ckks;
 pub mod codec;
 pub mod commit;
 pub mod digest;

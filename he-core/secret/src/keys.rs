@@ -40,7 +40,7 @@ impl MasterKey {
         &self.0
     }
 
-    fn derive(&self, context: &str, input: &[u8]) -> [u8; 32] {
+    pub(crate) fn derive(&self, context: &str, input: &[u8]) -> [u8; 32] {
         derive_key(context, &self.0, input)
     }
 }

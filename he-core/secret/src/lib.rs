@@ -5,6 +5,7 @@
 //! Section numbers refer to `docs/protocol.md`.
 #![forbid(unsafe_code)]
 
+pub mod ckks;
 mod commit;
 mod encrypt;
 mod grant;

@@ -78,6 +78,11 @@ impl Scale {
     pub fn product(a: u128, b: u128) -> Self {
         Self(U256::from(a).wrapping_mul(U256::from(b)))
     }
+
+    /// The scale modulo a prime.
+    pub fn residue(self, m: Modulus) -> u64 {
+        (self.0 % U256::from(m.value())).as_u64()
+    }
 }
 
 #[cfg(test)]

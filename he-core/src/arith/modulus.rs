@@ -1,9 +1,9 @@
-//! Constant-time arithmetic modulo `p = 2^50 - c` with `c < 2^25`.
+//! Constant-time arithmetic modulo `p = 2^50 - c` with `c < 2^27`.
 
 const BITS: u32 = 50;
 const LOW: u64 = (1 << BITS) - 1;
 
-/// A prime `p = 2^50 - c`, `c < 2^25`.
+/// A prime `p = 2^50 - c`, `c < 2^27` (`c < 2^25` for those of [`crate::params::PRIMES`]).
 ///
 /// Reduction folds the bits above 2^50 down by multiplying them with `c`; there is no division and no branch
 /// on data, so secrets may pass through every function here.
@@ -14,10 +14,10 @@ pub struct Modulus {
 }
 
 impl Modulus {
-    /// The modulus for `p`, one of [`crate::params::PRIMES`].
+    /// The modulus for `p`, one of [`crate::params::PRIMES`] or of the finishing ring's.
     pub(crate) const fn new(p: u64) -> Self {
         let c = (1 << BITS) - p;
-        assert!(c < 1 << 25);
+        assert!(c < 1 << 27);
         Self { p, c }
     }
 
@@ -44,12 +44,12 @@ impl Modulus {
         self.reduce_once((x & LOW) + (x >> BITS) * self.c)
     }
 
-    /// `x mod p` for `x < 2^112`.
+    /// `x mod p` for `x < 2^112` where `c < 2^25`, and for `x < 2^107` otherwise.
     #[inline(always)]
     pub const fn reduce_wide(self, x: u128) -> u64 {
         let low = LOW as u128;
         let c = self.c as u128;
-        let x = (x & low) + (x >> BITS) * c; // < 2^50 + 2^87
+        let x = (x & low) + (x >> BITS) * c; // < 2^50 + 2^87, 2^50 + 2^84
         let x = ((x & low) + (x >> BITS) * c) as u64; // < 2^50 + 2^62
         self.reduce(x)
     }
@@ -72,7 +72,7 @@ impl Modulus {
         self.sub(0, a)
     }
 
-    /// `a b mod p` for arguments below 2^56.
+    /// `a b mod p` for arguments below 2^56 (2^53 where `c >= 2^25`).
     #[inline(always)]
     pub const fn mul(self, a: u64, b: u64) -> u64 {
         self.reduce_wide(a as u128 * b as u128)

@@ -29,8 +29,8 @@ enum Engine {
 }
 
 impl Ntt {
-    /// Transform of size `degree` modulo the `limb`-th prime, on the fastest engine that gives our bits.
-    fn new(modulus: Modulus, root: u64, degree: usize) -> Self {
+    /// Transform of size `degree` with `root` of order `2 degree`, on the fastest engine that gives our bits.
+    pub(crate) fn new(modulus: Modulus, root: u64, degree: usize) -> Self {
         let fast = tfhe_ntt::prime64::Plan::try_new(degree, modulus.value()).filter(|plan| {
             let mut x = vec![0; degree];
             x[1] = 1;
@@ -55,13 +55,18 @@ impl Ntt {
 
     /// Inverts [`Ntt::forward`], division by N included.
     pub fn inverse(&self, values: &mut [u64]) {
+        self.inverse_unscaled(values);
+        for v in values {
+            *v = self.modulus.mul(*v, self.inverse_degree);
+        }
+    }
+
+    /// N times the inverse of [`Ntt::forward`], for those who multiply by another constant anyway.
+    pub(crate) fn inverse_unscaled(&self, values: &mut [u64]) {
         assert_eq!(values.len(), self.degree, "one polynomial at a time");
         match &self.engine {
             Engine::Fast(plan) => plan.inv(values),
             Engine::Portable(ntt) => ntt.inverse_unscaled(values),
-        }
-        for v in values {
-            *v = self.modulus.mul(*v, self.inverse_degree);
         }
     }
 
@@ -146,7 +151,7 @@ impl PortableNtt {
         Self { modulus, powers: table(root), inverse_powers: table(modulus.inverse(root)) }
     }
 
-    fn forward(&self, values: &mut [u64]) {
+    pub(crate) fn forward(&self, values: &mut [u64]) {
         let m = self.modulus;
         let (mut half, mut blocks) = (values.len() / 2, 1);
         while half > 0 {

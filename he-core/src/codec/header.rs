@@ -58,6 +58,11 @@ kinds! {
     Envelope = 23, "a signed object", 65 * MIB;
     MasterKey = 32, "a master key", 4096;
     ShareRecord = 34, "a record of a share", MIB;
+    CkksPublicShare = 64, "a finishing key contribution", 16 * MIB;
+    CkksRelinShare = 65, "a relinearisation key contribution", 32 * MIB;
+    CkksMaskCiphertext = 66, "a mask ciphertext", 16 * MIB;
+    CkksResult = 67, "an evaluated result", 4 * MIB;
+    CkksReleaseShare = 68, "a release share", 2 * MIB;
 }
 
 /// What precedes every body.

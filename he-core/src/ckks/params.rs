@@ -1,0 +1,233 @@
+//! The table of parameter sets of the finishing ring. A [`CkksParams`] can only come from it, so it can never be insecure.
+//!
+//! Security: at 128 bits (classical, ternary secrets) log2 QP, special primes included, may be at most 881 for N = 2^15
+//! in the HomomorphicEncryption.org security standard (Albrecht et al. 2018, table 1), and 868 for N = 2^15 and 1747 for
+//! N = 2^16 in the smaller figures of Bossuat et al., Security Guidelines for Implementing Homomorphic Encryption (2024).
+//! We stay below the smaller ones. A joint secret is a sum of ternary ones, one of which at least is unknown to
+//! any coalition. Finishing section 1.
+
+use crate::arith::Modulus;
+use crate::digest::Digest;
+use crate::params::ERROR_ETA;
+
+/// The primes with roots of unity of order 2^17, in the order in which sets take them: `= 1 mod 2^17`, just below 2^50.
+pub(crate) const PRIMES: [(u64, u64); 34] = [
+    (1_125_899_903_827_969, 169_252_693_929_443),
+    (1_125_899_902_124_033, 955_405_190_258_157),
+    (1_125_899_887_312_897, 803_558_805_138_350),
+    (1_125_899_886_395_393, 15_208_527_436_131),
+    (1_125_899_885_740_033, 682_486_848_139_722),
+    (1_125_899_884_167_169, 793_664_709_457_113),
+    (1_125_899_884_036_097, 406_023_796_856_374),
+    (1_125_899_883_642_881, 640_008_629_501_248),
+    (1_125_899_883_380_737, 383_579_204_000_894),
+    (1_125_899_882_987_521, 189_763_787_945_141),
+    (1_125_899_879_710_721, 435_130_572_898_763),
+    (1_125_899_877_875_713, 868_699_454_966_575),
+    (1_125_899_870_404_609, 767_659_984_740_252),
+    (1_125_899_870_011_393, 613_774_092_710_638),
+    (1_125_899_865_948_161, 74_095_380_466_666),
+    (1_125_899_864_506_369, 1_068_316_436_289_924),
+    (1_125_899_862_016_001, 24_202_644_760_916),
+    (1_125_899_861_753_857, 456_935_082_362_563),
+    (1_125_899_859_263_489, 420_453_299_192_868),
+    (1_125_899_852_578_817, 435_887_904_009_749),
+    (1_125_899_851_530_241, 1_052_538_066_089_258),
+    (1_125_899_846_025_217, 502_424_875_705_687),
+    (1_125_899_844_714_497, 115_865_122_335_296),
+    (1_125_899_843_665_921, 589_318_212_814_316),
+    (1_125_899_842_486_273, 453_648_388_659_157),
+    (1_125_899_842_093_057, 314_223_661_019_221),
+    (1_125_899_841_175_553, 1_121_996_901_052_657),
+    (1_125_899_840_520_193, 680_013_351_113_694),
+    (1_125_899_839_602_689, 689_685_244_701_538),
+    (1_125_899_834_490_881, 318_003_393_236_996),
+    (1_125_899_834_228_737, 329_766_035_872_471),
+    (1_125_899_831_345_153, 387_261_481_198_972),
+    (1_125_899_831_083_009, 897_436_460_676_501),
+    (1_125_899_828_723_713, 850_836_437_187_164),
+];
+
+/// Largest log2 QP allowed at N = 2^15.
+const LIMIT_15: u32 = 868;
+/// Largest log2 QP allowed at N = 2^16.
+const LIMIT_16: u32 = 1747;
+
+/// Primes that stay at the end of every circuit: a result has this many.
+pub const BASE_LIMBS: usize = 3;
+
+/// One allowed combination of ring degree and moduli.
+///
+/// `R = Z[X]/(X^N + 1)`; ciphertexts live modulo the product Q of [`CkksParams::limbs`] primes or of the first few of them,
+/// evaluation keys modulo QP with [`CkksParams::special`] primes more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CkksParams {
+    /// N = 2^15, five levels of two primes over a base of three: an inverse of degree 15.
+    N32768Q750,
+    /// N = 2^15, six levels of two primes over a base of three: an inverse of degree 31.
+    N32768Q850,
+    /// N = 2^16, 28 primes over a base of three: comparisons.
+    N65536Q1700,
+}
+
+impl CkksParams {
+    /// Every allowed set, smallest first.
+    pub const ALL: [Self; 3] = [Self::N32768Q750, Self::N32768Q850, Self::N65536Q1700];
+
+    /// Ring degree N.
+    pub const fn degree(self) -> usize {
+        match self {
+            Self::N32768Q750 | Self::N32768Q850 => 1 << 15,
+            Self::N65536Q1700 => 1 << 16,
+        }
+    }
+
+    /// Values in one ciphertext: N/2.
+    pub const fn slots(self) -> usize {
+        self.degree() / 2
+    }
+
+    /// Number of primes of Q.
+    pub const fn limbs(self) -> usize {
+        match self {
+            Self::N32768Q750 => 13,
+            Self::N32768Q850 => 15,
+            Self::N65536Q1700 => 31,
+        }
+    }
+
+    /// Number of special primes.
+    pub const fn special(self) -> usize {
+        match self {
+            Self::N32768Q750 | Self::N32768Q850 => 2,
+            Self::N65536Q1700 => 3,
+        }
+    }
+
+    /// Primes in one digit of the gadget.
+    pub const fn digit_limbs(self) -> usize {
+        3
+    }
+
+    /// Digits of the gadget: an evaluation key has so many ciphertexts.
+    pub const fn digits(self) -> usize {
+        self.limbs().div_ceil(self.digit_limbs())
+    }
+
+    /// Primes of QP.
+    pub const fn all_limbs(self) -> usize {
+        self.limbs() + self.special()
+    }
+
+    /// Words of a polynomial modulo QP.
+    pub const fn words(self) -> usize {
+        self.all_limbs() * self.degree()
+    }
+
+    /// The moduli: those of Q, then the special ones.
+    pub fn moduli(self) -> impl ExactSizeIterator<Item = Modulus> + Clone {
+        PRIMES.into_iter().map(|(p, _)| Modulus::new(p)).take(self.all_limbs())
+    }
+
+    /// Largest log2 QP that the tables allow at this degree.
+    pub const fn log2_limit(self) -> u32 {
+        match self {
+            Self::N32768Q750 | Self::N32768Q850 => LIMIT_15,
+            Self::N65536Q1700 => LIMIT_16,
+        }
+    }
+
+    /// Name as printed and stored: `ckks-n32768-q750`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::N32768Q750 => "ckks-n32768-q750",
+            Self::N32768Q850 => "ckks-n32768-q850",
+            Self::N65536Q1700 => "ckks-n65536-q1700",
+        }
+    }
+
+    /// The set with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// Digest of everything that defines the set: name, degree, primes, gadget, error distribution.
+    pub fn digest(self) -> Digest {
+        let mut text = format!(
+            "{} N={} eta={ERROR_ETA} special={} digit={}",
+            self.name(),
+            self.degree(),
+            self.special(),
+            self.digit_limbs()
+        );
+        for p in self.moduli() {
+            text.push_str(&format!(" p={}", p.value()));
+        }
+        Digest::derive("hegwas v1 ckks parameter set", text.as_bytes())
+    }
+}
+
+// A set over its limit does not compile: every prime is below 2^50.
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
+const _: () = {
+    let mut i = 0;
+    while i < CkksParams::ALL.len() {
+        let p = CkksParams::ALL[i];
+        assert!(p.all_limbs() as u32 * 50 <= p.log2_limit());
+        assert!(p.limbs() > BASE_LIMBS && p.all_limbs() <= PRIMES.len());
+        i += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Miller and Rabin with the bases that decide every 64-bit number.
+    fn is_prime(n: u64) -> bool {
+        let power = |mut base: u128, mut e: u64| {
+            let mut result = 1;
+            while e > 0 {
+                if e & 1 == 1 {
+                    result = result * base % u128::from(n);
+                }
+                base = base * base % u128::from(n);
+                e >>= 1;
+            }
+            result
+        };
+        let twos = (n - 1).trailing_zeros();
+        [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].into_iter().all(|a| {
+            let mut x = power(a, (n - 1) >> twos);
+            x == 1
+                || (0..twos).any(|_| {
+                    let minus_one = x == u128::from(n) - 1;
+                    x = x * x % u128::from(n);
+                    minus_one
+                })
+        })
+    }
+
+    #[test]
+    fn primes_are_distinct_and_roots_have_their_order() {
+        assert!(PRIMES.is_sorted_by(|a, b| a.0 > b.0));
+        for (p, root) in PRIMES {
+            assert!(is_prime(p) && p % (1 << 17) == 1, "{p}");
+            let m = Modulus::new(p);
+            assert_eq!(m.pow(root, 1 << 16), p - 1, "order 2^17");
+        }
+        assert!(!is_prime(PRIMES[0].0 - 2));
+    }
+
+    #[test]
+    fn names_and_digests_tell_the_sets_apart() {
+        for p in CkksParams::ALL {
+            assert_eq!(CkksParams::from_name(p.name()), Some(p));
+            assert_eq!(CkksParams::ALL.iter().filter(|q| q.digest() == p.digest()).count(), 1);
+            assert!(
+                p.moduli().map(|m| (m.value() as f64).log2()).sum::<f64>() < p.log2_limit().into()
+            );
+        }
+        assert_eq!(CkksParams::from_name("ckks-n16384-q850"), None);
+    }
+}
