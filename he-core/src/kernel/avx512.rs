@@ -6,6 +6,8 @@
 //!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
 //! * All loads and stores go through [`load`], [`store`], [`load_bytes`], [`load_packed`] and [`store_packed`], which take array references;
 //!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
+//! * `ctr`, the counter-mode stream, touches memory through [`store`] alone.
+//! * Prefetches are hints on addresses inside slices; they never fault.
 //! * Row numbers, body counts and lengths were checked by `TileSums::add`; the slices taken here check them again.
 
 #![allow(clippy::indexing_slicing)] // shapes are asserted by `TileSums::add`, and slicing checks them again
