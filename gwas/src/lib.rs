@@ -11,6 +11,7 @@ mod lines;
 #[cfg(feature = "files")]
 pub mod packing;
 pub mod panel;
+pub mod presence;
 #[cfg(feature = "files")]
 pub mod qc;
 #[cfg(feature = "files")]
