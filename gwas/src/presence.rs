@@ -123,6 +123,8 @@ mod tests {
         let presence = Presence::new(3, &absent);
         assert_eq!(presence.patterns(), 2);
         assert!(presence.contains(0, 129) && presence.contains(1, 128));
-        assert!(!presence.contains(1, 129) && !presence.contains(1, 63) && presence.contains(1, 64));
+        assert!(
+            !presence.contains(1, 129) && !presence.contains(1, 63) && presence.contains(1, 64)
+        );
     }
 }

@@ -16,6 +16,6 @@ pub use did::{Did, ParseDidError};
 pub use envelope::{Envelope, EnvelopeError, Opened};
 pub use manifest::{
     Bitmap, ChunkRef, Dataset, GrantTerms, Job, JobInput, JobResult, KeyCommitment, MAX_NAME,
-    Participation, Phenotype, PlaneKind, Release, RowSet, SealedShares, SealingKey, ShareCommitment,
-    SharePhase, Shares, Statistic, Study, StudyLimits, Totals, UnitResult,
+    Participation, Phenotype, PlaneKind, Release, RowSet, SealedShares, SealingKey,
+    ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals, UnitResult,
 };

@@ -202,7 +202,8 @@ mod tests {
         let ((token, invitation), (_, joiner), (_, other)) = (party(1), party(2), party(3));
         let draft = Digest::of(b"draft");
         let sealing = Some("age1xyz".to_owned());
-        let good = Acceptance::new(draft, invitation, joiner, sealing, |m| token.sign(m).to_bytes());
+        let good =
+            Acceptance::new(draft, invitation, joiner, sealing, |m| token.sign(m).to_bytes());
         assert!(good.is_signed());
         let json = serde_json::to_string(&good).unwrap();
         assert_eq!(serde_json::from_str::<Acceptance>(&json).unwrap(), good);
@@ -239,7 +240,9 @@ mod tests {
             created: 1,
             invitations: vec![Invitation { key, role, expires: 2, accepted }],
         };
-        assert!(draft.is_member(&joiner) && draft.is_member(&coordinator) && !draft.is_member(&key));
+        assert!(
+            draft.is_member(&joiner) && draft.is_member(&coordinator) && !draft.is_member(&key)
+        );
         assert!(draft.admits(&joiner, Role::KeyHolder) && !draft.admits(&joiner, Role::Analyst));
         assert!(draft.admits(&coordinator, Role::Analyst));
         let sealing = |key: &str| SealingKey { party: joiner, key: key.into() };

@@ -219,7 +219,8 @@ mod tests {
     fn a_fork_or_a_shorter_log_is_noticed() {
         let name = Digest::of(b"log");
         let seen = verify(&name, None, &log(&name, &EVENTS)).unwrap();
-        let other = log(&name, &[Event::Signed, Event::Committed, Event::Revealed, Event::Withdrawn]);
+        let other =
+            log(&name, &[Event::Signed, Event::Committed, Event::Revealed, Event::Withdrawn]);
         assert_eq!(verify(&name, Some(seen), &other[3..]), Err(LogError::Fork { seq: 4 }));
         assert_eq!(verify(&name, Some(seen), &[]), Err(LogError::Fork { seq: 4 }), "cut off");
         assert_eq!(verify(&name, Some(seen), &other), Err(LogError::Fork { seq: 4 }));

@@ -93,7 +93,7 @@ pub struct Listed {
 pub struct KeyContribution {
     /// The key holder.
     pub party: Did,
-    /// The stored object of kind `PublicShare`.
+    /// The stored object of kind `Reveal`, with an object of kind `PublicShare` inside.
     pub chunk: Digest,
 }
 
@@ -190,7 +190,7 @@ pub struct GrantStatus {
 pub struct Committed {
     /// The key holder.
     pub party: Did,
-    /// Name of the signed `KeyCommitment`, at `/v1/commitments/{digest}`.
+    /// Name of the signed `KeyCommitment`, at `/v1/key-commitments/{digest}`.
     pub manifest: Digest,
 }
 
@@ -201,7 +201,7 @@ pub struct ShareStatus {
     pub party: Did,
     /// What the shares are of.
     pub phase: SharePhase,
-    /// Name of the signed `ShareCommitment`, at `/v1/commitments/{digest}`, if it is there.
+    /// Name of the signed `ShareCommitment`, at `/v1/share-commitments/{digest}`, if it is there.
     pub commitment: Option<Digest>,
     /// Name of the signed `Shares`, at `/v1/shares/{digest}`, if they are there.
     pub shares: Option<Digest>,

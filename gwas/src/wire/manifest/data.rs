@@ -118,4 +118,3 @@ impl Message for Phenotype {
         check_chunks(self.shape(), &self.chunks)
     }
 }
-

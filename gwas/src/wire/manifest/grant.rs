@@ -28,4 +28,3 @@ impl Message for GrantTerms {
         require(self.issued < self.expires, "a grant ends after it begins")
     }
 }
-

@@ -1,10 +1,11 @@
 //! The study: what everybody agrees to before a key exists.
 
 use he_core::codec::{CodecError, Kind, Message};
+use he_core::layout::Shape;
 use he_core::{Digest, Plan};
 use serde::{Deserialize, Serialize};
 
-use super::{Did, PlaneKind, check_name, check_parties, check_planes, require};
+use super::{Did, PlaneKind, SharePhase, check_name, check_parties, check_planes, require};
 
 /// Most data owners of a study: the manifest stays below its size limit.
 const MAX_OWNERS: usize = 16_384;
@@ -117,7 +118,7 @@ pub struct Study {
     pub draft: Option<Digest>,
     /// Parameters and scales of every contribution.
     pub plan: Plan,
-    /// Genome build of the panel (`GRCh37`); empty if the panel names none.
+    /// Genome build of the panel (`GRCh37`), for people; it may be left empty. The panel's digest covers the panel's own.
     pub build: String,
     /// Digest of the variant panel.
     pub panel: Digest,
@@ -172,15 +173,34 @@ impl Study {
 
     /// To whom shares of a phase are sealed: the totals to analysts and key holders (who check the minimum numbers before
     /// they share the rest), the sums to analysts. Ascending, each once; empty for a sole holder, whose shares do not travel.
-    pub fn recipients(&self, phase: super::SharePhase) -> Vec<Did> {
+    pub fn recipients(&self, phase: SharePhase) -> Vec<Did> {
         let holders = match phase {
-            super::SharePhase::Totals => self.key_holders.as_slice(),
-            super::SharePhase::Sums => &[],
+            SharePhase::Totals => self.key_holders.as_slice(),
+            SharePhase::Sums => &[],
         };
         if self.is_shared() {
             distinct(self.analysts.iter().chain(holders).copied())
         } else {
             Vec::new()
+        }
+    }
+
+    /// Shape of the study's result units: that of a dataset of one person.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            params: self.plan.params(),
+            rows: 1,
+            planes: self.planes.len() as u8,
+            blocks: self.variants.div_ceil(self.plan.params().degree() as u32),
+        }
+    }
+
+    /// Channels of the objects of a phase: people who take part and cases; of totals with public participation, whose number
+    /// of people everybody knows, cases alone.
+    pub fn channels(&self, phase: SharePhase) -> u32 {
+        match (phase, self.participation) {
+            (SharePhase::Totals, Participation::Public) => 1,
+            _ => 2,
         }
     }
 
@@ -203,7 +223,8 @@ impl Message for Study {
     fn check(&self) -> Result<(), CodecError> {
         check_name(&self.name)?;
         check_name(&self.purpose)?;
-        let build = self.build.len() <= MAX_BUILD && self.build.bytes().all(|b| b.is_ascii_graphic());
+        let build =
+            self.build.len() <= MAX_BUILD && self.build.bytes().all(|b| b.is_ascii_graphic());
         require(build, "a genome build is a word of at most 64 bytes")?;
         require(self.variants > 0, "a study has a variant")?;
         check_planes(&self.planes)?;
@@ -244,7 +265,7 @@ impl Study {
             "a study of several key holders names an analyst who receives the results",
         )?;
         let needed = if self.is_shared() {
-            self.recipients(super::SharePhase::Totals)
+            self.recipients(SharePhase::Totals)
         } else {
             self.analysts.clone()
         };

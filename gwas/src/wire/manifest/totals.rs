@@ -35,7 +35,10 @@ impl Message for Totals {
     fn check(&self) -> Result<(), CodecError> {
         check_name(&self.name)?;
         require(self.people > 0, "totals are over at least one person")?;
-        require(self.absent.as_ref().is_none_or(|a| a.count() > 0), "no variant is absent: leave the bitmap out")?;
+        require(
+            self.absent.as_ref().is_none_or(|a| a.count() > 0),
+            "no variant is absent: leave the bitmap out",
+        )?;
         require(
             self.units.is_sorted_by(|a, b| (a.plane, a.group) < (b.plane, b.group))
                 && !self.units.is_empty(),
