@@ -1,4 +1,4 @@
-//! The logs of studies: append-only files of hash-chained entries, one JSON text to a line. Protocol section 10.
+//! The logs of studies: append-only files of hash-chained entries, one JSON text to a line. Protocol section 11.
 //!
 //! An entry is on the disk before the request that made it is answered. A line that a crash cut off is removed when its log is
 //! next read; anything else that is wrong with a log is reported and nothing is added to it any more.

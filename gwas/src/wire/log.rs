@@ -1,4 +1,4 @@
-//! The log of a study: what happened, in order, each entry bound to the one before. Protocol section 10.
+//! The log of a study: what happened, in order, each entry bound to the one before. Protocol section 11.
 //!
 //! The server writes it and everybody keeps the head that it saw: a server that changes, drops or reorders what it showed
 //! before, or shows two parties different pasts, is found out when heads are compared.
