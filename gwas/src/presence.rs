@@ -8,7 +8,10 @@ use std::collections::HashMap;
 
 use crate::wire::Bitmap;
 
-/// The presence patterns of a job, numbered by their first variant.
+/// A variant that no input has is in no pattern.
+const NOBODY: u32 = u32::MAX;
+
+/// The presence patterns of a job, numbered by their first variant. Every pattern has an input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Presence {
     inputs: usize,
@@ -43,6 +46,10 @@ impl Presence {
                     clear(&mut pattern, *input);
                 }
             }
+            if pattern.iter().all(|word| *word == 0) {
+                of_variant.push(NOBODY);
+                continue;
+            }
             let next = known.len() as u32;
             let number = *known.entry(pattern).or_insert_with_key(|pattern| {
                 members.extend_from_slice(pattern);
@@ -53,14 +60,15 @@ impl Presence {
         Self { inputs: absent.len(), of_variant, members }
     }
 
-    /// Number of patterns, at least 1.
+    /// Number of patterns; at least 1 where an input has a variant.
     pub fn patterns(&self) -> u32 {
         (self.members.len() / self.words()) as u32
     }
 
-    /// The pattern of a variant.
-    pub fn pattern(&self, variant: u32) -> u32 {
-        self.of_variant.get(variant as usize).copied().unwrap_or(0)
+    /// The pattern of a variant; `None` if no input has it, so that its statistics are over nobody.
+    pub fn pattern(&self, variant: u32) -> Option<u32> {
+        let pattern = self.of_variant.get(variant as usize).copied().unwrap_or(0);
+        (pattern != NOBODY).then_some(pattern)
     }
 
     /// Whether input number `input` of the job has the variants of a pattern.
@@ -94,7 +102,7 @@ mod tests {
     fn without_absent_variants_there_is_one_pattern_of_all() {
         let presence = Presence::new(5, &[None, None]);
         assert_eq!(presence.patterns(), 1);
-        assert!((0..5).all(|v| presence.pattern(v) == 0));
+        assert!((0..5).all(|v| presence.pattern(v) == Some(0)));
         assert!(presence.contains(0, 0) && presence.contains(0, 1));
         assert!(!presence.contains(0, 2) && !presence.contains(1, 0));
     }
@@ -104,7 +112,7 @@ mod tests {
         let a = Bitmap::new(6, |v| v == 0 || v == 4);
         let b = Bitmap::new(6, |v| v == 2 || v == 4 || v == 5);
         let presence = Presence::new(6, &[Some(&a), None, Some(&b)]);
-        let patterns: Vec<u32> = (0..6).map(|v| presence.pattern(v)).collect();
+        let patterns: Vec<u32> = (0..6).map(|v| presence.pattern(v).unwrap()).collect();
         assert_eq!(patterns, [0, 1, 2, 1, 3, 2]);
         assert_eq!(presence.patterns(), 4);
         let members = |p| (0..3).map(|i| presence.contains(p, i)).collect::<Vec<_>>();
@@ -112,6 +120,16 @@ mod tests {
         assert_eq!(members(1), [true, true, true]);
         assert_eq!(members(2), [true, true, false]);
         assert_eq!(members(3), [false, true, false]);
+    }
+
+    #[test]
+    fn what_nobody_has_is_in_no_pattern() {
+        let (a, b) = (Bitmap::new(4, |v| v < 3), Bitmap::new(4, |v| v == 1 || v == 2));
+        let presence = Presence::new(4, &[Some(&a), Some(&b)]);
+        let patterns: Vec<Option<u32>> = (0..4).map(|v| presence.pattern(v)).collect();
+        assert_eq!(patterns, [Some(0), None, None, Some(1)]);
+        assert_eq!(presence.patterns(), 2);
+        assert!((0..2).all(|p| (0..2).any(|input| presence.contains(p, input))));
     }
 
     #[test]

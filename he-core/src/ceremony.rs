@@ -1,4 +1,4 @@
-//! The key ceremony: how several holders make one public key that none of them chose. Protocol section 7.
+//! The key ceremony: how several holders make one public key that none of them chose. Protocol section 10.
 
 use crate::commit::{Commitments, Purpose, Round, RoundError};
 use crate::digest::Digest;

@@ -1,4 +1,4 @@
-//! Commit, then reveal: nobody chooses an object after seeing those of the others. Protocol section 7.
+//! Commit, then reveal: nobody chooses an object after seeing those of the others. Protocol section 10.
 //!
 //! Whoever reveals last could otherwise choose the joint key or the decrypted value. Each party first publishes a digest
 //! that binds and hides its object; objects are revealed when all digests are in, and a reveal names the digests that its

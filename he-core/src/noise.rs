@@ -80,8 +80,9 @@ pub fn tail(values: u64) -> f64 {
 
 /// Standard deviation that smudging of `bits` statistical bits needs: `2^(bits-1) sqrt(values) 1.1 deviation`.
 ///
-/// The noise of M values has a Euclidean norm below `1.1 sqrt(M) deviation`, and noise of Fisher information `1/sigma^2`
-/// hides a shift v up to a statistical distance of `|v| / (2 sigma)`: at most `2^-bits` for all values together.
+/// The noise v of M values has an expected squared norm of `M deviation^2`, and smudging of Fisher information
+/// `1/sigma^2` hides a shift v up to a statistical distance of `|v| / (2 sigma)`: on average over v less than
+/// `2^-bits` for all values together, and still so where the norm is a tenth above the expected one.
 pub fn smudging_deviation(bits: u32, values: u64, deviation: f64) -> f64 {
     2f64.powi(bits as i32 - 1) * (values as f64).sqrt() * 1.1 * deviation
 }
@@ -92,7 +93,7 @@ pub fn smudging_deviation(bits: u32, values: u64, deviation: f64) -> f64 {
 /// shift v of all of them has squared Hellinger distance at most `|v|^2 I / 8`, hence statistical distance at most
 /// `|v| sqrt(I) / 2`: the bound that a Gaussian of deviation `1/sqrt(I)` has. With 16 or more terms `1/sqrt(I)` is the
 /// deviation to within one part in a thousand, which [`Smudging::hiding`] makes up for. Sums of uniform integers are
-/// strictly sub-Gaussian: tails are below those of a Gaussian of the same variance. Decision record 0006.
+/// strictly sub-Gaussian: tails are below those of a Gaussian of the same variance. Decision record 0010.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Smudging {
     bits: u32,

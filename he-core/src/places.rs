@@ -67,11 +67,6 @@ impl SwitchedUnit {
         Self::new(self.params(), self.bodies(), self.channels(), words)
     }
 
-    /// A unit of nobody: every sum is zero.
-    pub fn empty(params: Params, bodies: usize, channels: usize) -> Self {
-        Self::new(params, bodies, channels, vec![0; bodies * channels * 2 * params.words()])
-    }
-
     /// The bodies of several units one after the other. The result counts as many contributions as the unit with most.
     ///
     /// # Errors
@@ -150,11 +145,9 @@ mod tests {
         let joined = SwitchedUnit::joined(&plan, &[unit(2, b"c"), twice.clone()]).unwrap();
         assert_eq!((joined.bodies(), joined.contributions()), (3, 2));
         assert_eq!(joined.ciphertexts().nth(2), twice.ciphertexts().next());
-        let empty = SwitchedUnit::empty(params, 8, 1);
-        assert!(empty.ciphertexts().all(|(c0, c1)| c0.iter().chain(c1).all(|&w| w == 0)));
-        for bad in
-            [vec![], vec![empty, twice], vec![SwitchedUnit::empty(params, 1, 2), unit(1, b"a")]]
-        {
+        let words = study_mask(params, Digest::of(b"e")).repeat(4);
+        let two_channels = SwitchedUnit::new(params, 1, 2, words);
+        for bad in [vec![], vec![unit(8, b"d"), twice], vec![two_channels, unit(1, b"a")]] {
             assert_eq!(SwitchedUnit::joined(&plan, &bad), Err(AddError::Shape));
         }
     }

@@ -227,14 +227,15 @@ impl Plan {
             .saturating_mul(i64::from(r.weight_max))
     }
 
-    /// Digest of parameters and scales.
+    /// Digest of parameters, request, scales and smudging: of everything that a share depends on.
     pub fn digest(&self) -> Digest {
         let text = format!(
-            "{} {:?} {} {}",
+            "{} {:?} {} {} {:?}",
             self.params.digest(),
             self.request,
             self.delta_g,
-            self.delta_y
+            self.delta_y,
+            self.smudging_noise()
         );
         Digest::derive("hegwas v1 plan", text.as_bytes())
     }
@@ -250,7 +251,7 @@ fn mask_bits(request: &PlanRequest) -> Option<u32> {
         * u128::from(request.dosage_max)
         * u128::from(request.weight_max);
     let range_bits = range.next_power_of_two().trailing_zeros();
-    // At most 164: too many for a modulus of 200 bits long before they are too many for masks of 128 bits.
+    // Beside at least 40 bits of smudging a modulus of 200 bits leaves at most 124 for the masks of all holders together.
     (request.mask_bits > 0).then_some(request.mask_bits + range_bits)
 }
 

@@ -105,7 +105,7 @@ fn bulk(path: &Path, header: &Header, id: &Digest) -> Result<Report, CodecError>
     let names: [&str; 4] = match header.kind {
         Kind::GenotypeChunk => ["plane", "group", "row_chunk", "first_tile"],
         Kind::WeightChunk => ["vector", "", "row_chunk", "first_tile"],
-        Kind::ResultUnit => ["plane", "group", "bodies", "channels"],
+        Kind::ResultUnit | Kind::EncryptedTotals => ["plane", "group", "bodies", "channels"],
         Kind::DecryptionShare => ["bodies", "channels", "", ""],
         Kind::SwitchingKey => ["components", "", "", ""],
         _ => [""; 4],
@@ -120,8 +120,16 @@ fn bulk(path: &Path, header: &Header, id: &Digest) -> Result<Report, CodecError>
         .with("parameters", params.name())
         .with("security", format!("{} bits classical", params.security_bits()))
         .with("context", header.context.iter().map(|b| format!("{b:02x}")).collect::<String>());
-    for (name, count) in names.into_iter().zip(header.counts).filter(|(name, _)| !name.is_empty()) {
+    // A result unit counts its contributions above its channels.
+    let unit = header.kind == Kind::ResultUnit;
+    let [first, second, third, fourth] = header.counts;
+    let counts = [first, second, third, if unit { fourth & 0xffff } else { fourth }];
+    for (name, count) in names.into_iter().zip(counts).filter(|(name, _)| !name.is_empty()) {
         report = report.with(name, count);
+    }
+    let further = fourth >> 16;
+    if unit && further > 0 {
+        report = report.with("contributions", further + 1);
     }
     Ok(report)
 }
@@ -130,7 +138,8 @@ fn bulk(path: &Path, header: &Header, id: &Digest) -> Result<Report, CodecError>
 fn check_length(header: &Header, params: Params) -> Result<(), CodecError> {
     let [first, second, third, fourth] = header.counts.map(u64::from);
     let polynomials = match header.kind {
-        Kind::ResultUnit => third.saturating_mul(fourth).saturating_mul(2),
+        Kind::ResultUnit => third.saturating_mul(fourth & 0xffff).saturating_mul(2),
+        Kind::EncryptedTotals => third.saturating_mul(fourth).saturating_mul(2),
         Kind::DecryptionShare => first.saturating_mul(second),
         Kind::SwitchingKey => {
             first.saturating_mul(2 * (params.limbs() * params.gadget_digits()) as u64)

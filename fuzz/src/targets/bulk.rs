@@ -1,10 +1,13 @@
-//! Objects of packed residues: results, key contributions, switching keys, shares.
+//! Objects of packed residues: results, totals, key contributions, switching keys, shares; and commitments to them.
 
+use he_core::ceremony::{key_round, share_round};
 use he_core::codec::{HEADER_LEN, Header};
+use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::grant::{COMPONENTS, SwitchingKey};
 use he_core::public_key::{PublicShare, study_mask};
 use he_core::result::SwitchedUnit;
-use he_core::share::DecryptionShare;
+use he_core::share::{DecryptionShare, ShareKind};
+use he_core::totals::EncryptedTotals;
 use he_core::{Digest, Params};
 
 use super::Seeds;
@@ -14,6 +17,9 @@ pub(super) const WORDS: &[&[u8]] = &[
     b"hegwas\x01\x04",
     b"hegwas\x01\x05",
     b"hegwas\x01\x06",
+    b"hegwas\x01\x07",
+    b"hegwas\x01\x08",
+    b"hegwas\x01\x09",
     &[0xff; 7],
     &[0; 8],
 ];
@@ -40,6 +46,12 @@ pub(super) fn bulk(data: &[u8]) -> bool {
             assert_eq!(unit.ciphertexts().len(), unit.bodies() * unit.channels());
         }
         let study = Digest::of(b"study");
+        let totals = EncryptedTotals::from_bytes(&object, params, study, plane as u8, group);
+        if let Ok(totals) = totals {
+            accepted = true;
+            assert_eq!(totals.to_bytes(study, plane as u8, group), object);
+            assert_eq!(totals.into_unit().contributions(), 1);
+        }
         if let Ok(share) = PublicShare::from_bytes(&object, params, study) {
             accepted = true;
             assert_eq!(share.to_bytes(), object);
@@ -50,11 +62,40 @@ pub(super) fn bulk(data: &[u8]) -> bool {
         }
     }
     let unit = reference_unit();
-    if let Ok(share) = DecryptionShare::from_bytes(&object, &unit, SHARED) {
-        accepted = true;
-        assert_eq!(share.to_bytes(SHARED), object);
+    for kind in [ShareKind::Open, ShareKind::Refresh] {
+        if let Ok(share) = DecryptionShare::read(&object, &unit, SHARED, kind) {
+            accepted = true;
+            assert_eq!(share.to_bytes(SHARED), object);
+        }
+    }
+    accepted | committed(&object)
+}
+
+/// Commitments and reveals of both rounds.
+fn committed(object: &[u8]) -> bool {
+    let study = Digest::of(b"study");
+    let mut accepted = false;
+    for round in [key_round(study), share_round(study)] {
+        if let Ok(commitment) = Commitment::from_bytes(object, round) {
+            accepted = true;
+            assert_eq!(commitment.to_bytes(), object);
+        }
+        if let Ok(reveal) = Reveal::from_bytes(object, round) {
+            accepted = true;
+            assert_eq!(reveal.to_bytes(), object);
+            let other = Commitment::new(round, "anna", &[0; 32], b"object").to_bytes();
+            let commitments = Commitments::collect(round, &["anna"], [("anna", &other[..])])
+                .expect("a complete round");
+            // Only the reveal that the commitment was made for opens it.
+            let opened = commitments.open_one("anna", object).is_ok();
+            assert_eq!(opened, object == good_reveal(&commitments));
+        }
     }
     accepted
+}
+
+fn good_reveal(commitments: &Commitments) -> Vec<u8> {
+    Reveal::new(commitments, [0; 32], b"object".to_vec()).to_bytes()
 }
 
 const SHARED: [u8; 16] = [6; 16];
@@ -105,6 +146,13 @@ pub(super) fn seeds() -> Seeds {
     let share =
         PublicShare::new(small, Digest::of(b"study"), study_mask(small, Digest::of(b"words")))
             .to_bytes();
+    let commitment = Commitment::new(key_round(Digest::of(b"study")), "anna", &[0; 32], b"object");
+    let commitment = commitment.to_bytes();
+    let round = key_round(Digest::of(b"study"));
+    let complete = Commitments::collect(round, &["anna"], [("anna", &commitment[..])]);
+    let reveal = complete.map(|c| good_reveal(&c)).expect("a complete round");
+    let mut purpose = commitment.clone();
+    purpose[48] = 3;
     vec![
         ("good-unit", of(header(3, small, [0; 16], [1, 2, 2, 3], 12), &[1, 0, 0, 0, 0])),
         ("good-unit-large", of(header(3, Params::N8192Q200, [0; 16], [0, 0, 1, 1], 2), &[0])),
@@ -118,6 +166,15 @@ pub(super) fn seeds() -> Seeds {
         ("good-contribution", of(header(5, Params::N4096Q100, study, [0; 4], 1), &[9, 0])),
         ("good-contribution-random", share),
         ("good-share", of(header(6, small, SHARED, [1, 1, 0, 0], 1), &[3, 0])),
+        ("good-share-refresh", of(header(6, small, SHARED, [1, 1, 1, 0], 1), &[3, 0])),
+        ("good-unit-three", of(header(3, small, [0; 16], [0, 0, 1, 1 | 2 << 16], 2), &[1, 0])),
+        ("good-totals", of(header(9, small, study, [255, 0, 1, 2], 4), &[5, 0])),
+        ("good-commitment", commitment.clone()),
+        ("good-reveal", reveal.clone()),
+        ("bad-reveal", of(reveal[..64 - 4].to_vec(), &[1, 0, 0, 0])),
+        ("bad-commitment", purpose),
+        ("bad-totals", of(header(9, small, study, [255, 0, 1, 2 | 1 << 16], 4), &[5, 0])),
+        ("bad-share-kind", of(header(6, small, SHARED, [1, 1, 2, 0], 1), &[3, 0])),
         ("bad-residue", of(header(5, small, study, [0; 4], 1), &[0xff])),
         ("bad-bodies", of(header(3, small, [0; 16], [0, 0, 9, 1], 18), &[0])),
         ("bad-channels", of(header(3, small, [0; 16], [0, 0, 1, 18], 36), &[0])),

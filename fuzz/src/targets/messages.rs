@@ -17,6 +17,8 @@ use he_core::codec::{HEADER_LEN, Header, Kind, Message, decode, encode};
 use he_core::commit::Commitment;
 use he_core::layout::Shape;
 use he_core::mask::MaskSeed;
+use he_core::share::{ShareKind, ShareLedger, ShareRecord};
+use he_core::totals::EncryptedTotals;
 use he_core::{Digest, Plan, PlanRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,6 +71,7 @@ pub(super) fn message(data: &[u8]) -> bool {
     accepted |= canonical::<ShareCommitment>(data);
     accepted |= canonical::<Shares>(data);
     accepted |= canonical::<Envelope>(data);
+    accepted |= canonical::<ShareRecord>(data);
     if let Ok(header) = Header::parse(data) {
         assert_eq!(header.to_bytes(), data[..HEADER_LEN]);
     }
@@ -375,6 +378,7 @@ pub(super) fn seeds() -> Seeds {
         ("good-key-commitment", bytes(&key_commitment())),
         ("good-share-commitment", bytes(&share_commitment())),
         ("good-shares", bytes(&shares())),
+        ("good-share-record", bytes(&share_record())),
         ("bad-magic", with(0, b'H')),
         ("bad-version", with(6, 9)),
         ("bad-kind", with(7, Kind::Panel as u8)),
@@ -386,6 +390,20 @@ pub(super) fn seeds() -> Seeds {
         ("bad-truncated", good[..good.len() - 1].to_vec()),
         ("good-job", good),
     ]
+}
+
+/// What a holder writes down before it shares a result of one ciphertext.
+fn share_record() -> ShareRecord {
+    let request =
+        PlanRequest { smudging_bits: 40, values: 1 << 20, ..PlanRequest::sole_holder(10) };
+    let plan = Plan::new(request).expect("a small study has a plan");
+    let params = plan.params();
+    let unit = EncryptedTotals::new(params, 1, 1, vec![5; 2 * params.words()]).into_unit();
+    let mut ledger =
+        ShareLedger::restore(Digest::of(b"study"), plan, []).expect("a plan with smudging");
+    let job = Digest::of(b"job");
+    let admitted = ledger.admit(job, ShareKind::Open, &unit, |_| Ok::<(), String>(()));
+    admitted.expect("the first share").record().clone()
 }
 
 fn sealed<T: Message>(message: &T) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The holder's side of a round: commitments and reveals that are always the same. Protocol section 7.
+//! The holder's side of a round: commitments and reveals that are always the same. Protocol section 10.
 
 use he_core::Digest;
 use he_core::arith::Ring;

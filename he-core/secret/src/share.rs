@@ -27,7 +27,8 @@ pub enum ShareError {
     NotAdmitted,
 }
 
-/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it.
+/// The share of a sole holder, `C1 S`: it carries no smudging and must never leave the process that combines it, for
+/// whoever has it and `C1` can divide the one by the other and has the key.
 ///
 /// # Errors
 ///
@@ -182,4 +183,55 @@ fn unsmudged(key: &HolderKey, unit: &SwitchedUnit) -> DecryptionShare {
         })
         .collect();
     DecryptionShare::new(unit, ShareKind::Open, words.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use he_core::arith::{Crt, Scale};
+    use he_core::share::ShareLedger;
+    use he_core::totals::EncryptedTotals;
+    use he_core::{Digest, PlanRequest};
+
+    use super::*;
+    use crate::keys::MasterKey;
+
+    /// What is left of a share without the product is noise of the planned deviation.
+    #[test]
+    fn a_share_is_the_product_and_planned_noise() {
+        let request = PlanRequest {
+            holders: 3,
+            smudging_bits: 40,
+            values: 1 << 21,
+            ..PlanRequest::sole_holder(100)
+        };
+        let plan = Plan::new(request).unwrap();
+        let (params, study) = (plan.params(), Digest::of(b"study"));
+        let ring = Ring::new(params);
+        let key = HolderKey::derive(&MasterKey::from_bytes([7; 32]), &ring, study);
+        let words = he_core::public_key::study_mask(params, Digest::of(b"ciphertext"));
+        let unit = EncryptedTotals::new(params, 1, 1, [words.clone(), words].concat()).into_unit();
+        let mut ledger = ShareLedger::restore(study, plan, []).unwrap();
+        let admitted = ledger
+            .admit(Digest::of(b"job"), ShareKind::Open, &unit, |_| Ok::<(), Infallible>(()))
+            .unwrap();
+        let mut rest = smudged_share(&ring, &key, &admitted, &unit).unwrap().words().to_vec();
+        let product = unsmudged(&key, &unit);
+        let limbs = rest
+            .chunks_exact_mut(params.degree())
+            .zip(product.words().chunks_exact(params.degree()));
+        for ((rest, product), m) in limbs.zip(params.moduli()) {
+            rest.iter_mut().zip(product).for_each(|(r, &p)| *r = m.sub(*r, p));
+        }
+        ring.inverse(&mut rest);
+        let (crt, scale) = (Crt::new(params), Scale::product(1 << 100, 1 << 48));
+        let squares: f64 = (0..params.degree())
+            .map(|i| rest.iter().copied().skip(i).step_by(params.degree()))
+            .map(|residues| crt.decode(residues, scale).unwrap().1.powi(2))
+            .sum();
+        let ratio = (squares / params.degree() as f64).sqrt() / plan.smudging();
+        // Five deviations of the estimate from 8192 values.
+        assert!((ratio - 1.0).abs() < 5.0 / (2.0 * params.degree() as f64).sqrt(), "{ratio}");
+    }
 }

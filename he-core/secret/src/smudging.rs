@@ -2,7 +2,7 @@
 //!
 //! The noise is the centred sum of some tens of uniform integers ([`he_core::noise::Smudging`]): exactly uniform words from a
 //! block cipher, masked and added, so no tables, no rejections, no branch on what is drawn, and the distribution is
-//! exactly the one whose hiding is proven (decision record 0006).
+//! exactly the one whose hiding is proven (decision record 0010).
 
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};

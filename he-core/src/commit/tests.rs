@@ -52,8 +52,14 @@ fn the_bytes_are_known() {
         digest(&commitment(round(), 1)),
         "26ed19a4c0b625b9c8f0d1b8f408da8d47b13d8e17035d9514046f7835da84cc"
     );
-    assert_eq!(digest(&reveals[1].1), "REVEAL");
-    assert_eq!(commitments.digest().to_string(), "COMMITMENTS");
+    assert_eq!(
+        digest(&reveals[1].1),
+        "b53bce57b3832e2c1648e2ad235a18655f66b66ec86184cfc63e43011192ed42"
+    );
+    assert_eq!(
+        commitments.digest().to_string(),
+        "6f812fbf8a617e57792c041a5c65219c1ea31d0b9d934541898d1c584e26a69e"
+    );
 }
 
 #[test]

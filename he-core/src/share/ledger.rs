@@ -15,6 +15,9 @@ use crate::result::{MAX_BODIES, MAX_CHANNELS, SwitchedUnit};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ShareRecord {
     study: Digest,
+    /// Scales and smudging, which the planner computes in floating point: on a machine where they came out otherwise, the
+    /// record would be another one, and a second share would be refused.
+    plan: Digest,
     job: Digest,
     kind: ShareKind,
     ciphertexts: Vec<C1Fingerprint>,
@@ -216,7 +219,8 @@ impl ShareLedger {
             .map(|(_, c1)| C1Fingerprint::of(unit.params(), c1))
             .collect::<Option<_>>()
             .ok_or(LedgerError::Degenerate)?;
-        let record = ShareRecord { study: self.study, job, kind, ciphertexts };
+        let record =
+            ShareRecord { study: self.study, plan: self.plan.digest(), job, kind, ciphertexts };
         if !self.check(&record)? {
             store(&record).map_err(AdmitError::Store)?;
             self.insert(record.clone());
@@ -423,7 +427,15 @@ mod tests {
             .admit(Digest::of(b"job"), OPEN, &unit(["a", "b"]), |_| Ok::<(), Infallible>(()))
             .unwrap();
         let good = admitted.record().clone();
-        assert_eq!(decode::<ShareRecord>(&encode(&good).unwrap()).unwrap(), good);
+        // Known answer: records are kept for as long as a study lives.
+        let bytes = encode(&good).unwrap();
+        assert_eq!(
+            Digest::of(&bytes).to_string(),
+            "c660a99146d7ae435a5b90756d4d744e0b600b953ee3a9af08a4d7ed227d8292"
+        );
+        assert_eq!(decode::<ShareRecord>(&bytes).unwrap(), good);
+        let cut = decode::<ShareRecord>(&bytes[..bytes.len() - 1]);
+        assert!(matches!(cut, Err(CodecError::Truncated { .. })));
         let none = ShareRecord { ciphertexts: Vec::new(), ..good.clone() };
         let many =
             ShareRecord { ciphertexts: vec![good.ciphertexts[0].clone(); 137], ..good.clone() };

@@ -68,8 +68,7 @@ fn switched(work: &Work, rows: &Rows, plane: u8, group: u32) -> Result<SwitchedU
 
 /// One object of totals: for each of its presence patterns the sum over the inputs that have the pattern's variants.
 fn totals(work: &Work, group: u32) -> Result<SwitchedUnit, BlockError> {
-    let (params, plan) = (work.ring.params(), &work.study.plan);
-    let degree = params.degree() as u32;
+    let degree = work.ring.params().degree() as u32;
     let first = group * BODIES as u32;
     let polynomials = work.presence.patterns().div_ceil(degree);
     let bodies = polynomials.saturating_sub(first).min(BODIES as u32);
@@ -89,12 +88,10 @@ fn totals(work: &Work, group: u32) -> Result<SwitchedUnit, BlockError> {
             }
         }
     }
-    let channels = work.study.channels(gwas::wire::SharePhase::Totals) as usize;
-    let units: Vec<SwitchedUnit> = sums
-        .into_iter()
-        .map(|sum| sum.unwrap_or_else(|| SwitchedUnit::empty(params, 1, channels)))
-        .collect();
-    SwitchedUnit::joined(plan, &units).map_err(|e| BlockError::Failed(e.to_string()))
+    // Every pattern has an input, so every body has a sum.
+    let units: Option<Vec<SwitchedUnit>> = sums.into_iter().collect();
+    SwitchedUnit::joined(&work.study.plan, &units.ok_or_else(no_such_block)?)
+        .map_err(|e| BlockError::Failed(e.to_string()))
 }
 
 /// The totals of one input, before they are put in their places.

@@ -185,7 +185,7 @@ async fn bad_studies_are_refused() {
         |s| s.statistics = vec![gwas::wire::Statistic::Trend],
         |s| s.statistics.clear(),
         |s| s.key_holders.reverse(),
-        |s| drop(s.key_holders.pop()),
+        |s| s.key_holders.truncate(2),
         |s| s.data_owners.clear(),
         |s| s.analysts.clear(),
         |s| drop(s.sealing_keys.pop()),
