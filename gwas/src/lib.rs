@@ -16,6 +16,7 @@ pub mod oracle;
 #[cfg(feature = "files")]
 pub mod packing;
 pub mod panel;
+pub mod presence;
 #[cfg(feature = "files")]
 pub mod qc;
 #[cfg(feature = "files")]

@@ -90,7 +90,8 @@ impl SwitchingKey {
         Ok(Self { params, words })
     }
 
-    /// Switches a unit's sums to the study key. Deterministic: all arithmetic is exact.
+    /// Switches a unit's sums to the study key: the plain sum, then each weight vector's. Deterministic: all arithmetic is
+    /// exact.
     pub fn switch_unit(
         &self,
         engine: Engine,
@@ -98,9 +99,30 @@ impl SwitchingKey {
         plan: &Plan,
         sums: &UnitSums,
     ) -> SwitchedUnit {
+        self.switch_channels(engine, ring, Some(plan), sums)
+    }
+
+    /// [`Self::switch_unit`] without the plain sum, for data whose rows take part by an encrypted weight: the sum over all rows
+    /// is nobody's to know.
+    pub fn switch_weighted(&self, engine: Engine, ring: &Ring, sums: &UnitSums) -> SwitchedUnit {
+        self.switch_channels(engine, ring, None, sums)
+    }
+
+    /// The weight vectors' sums, after the plain one if there is a plan to scale it.
+    fn switch_channels(
+        &self,
+        engine: Engine,
+        ring: &Ring,
+        plain: Option<&Plan>,
+        sums: &UnitSums,
+    ) -> SwitchedUnit {
         let (bodies, weights) = (sums.bodies(), sums.weights());
+        let channels = weights + usize::from(plain.is_some());
         // Digits of what all bodies share: S_A, and A0, A1 of each weight vector.
-        let plain_mask = self.digits(ring, &scaled(ring, sums.plain(bodies), plan.delta_y()));
+        let plain = plain.map(|plan| {
+            let delta = plan.delta_y();
+            (delta, self.digits(ring, &scaled(ring, sums.plain(bodies), delta)))
+        });
         let product_masks: Vec<[Vec<u64>; 2]> = (0..weights)
             .into_par_iter()
             .map(|w| [0, 1].map(|component| self.digits(ring, sums.product(w, bodies, component))))
@@ -108,9 +130,11 @@ impl SwitchingKey {
         let words: Vec<Vec<u64>> = (0..bodies)
             .into_par_iter()
             .map(|k| {
-                let mut out = Vec::with_capacity((1 + weights) * 2 * self.params.words());
-                let start = scaled(ring, sums.plain(k), plan.delta_y());
-                out.extend(self.switch(engine, start, &[(Component::Body(k), &plain_mask)]));
+                let mut out = Vec::with_capacity(channels * 2 * self.params.words());
+                if let Some((delta, mask)) = &plain {
+                    let start = scaled(ring, sums.plain(k), *delta);
+                    out.extend(self.switch(engine, start, &[(Component::Body(k), mask)]));
+                }
                 for (w, [a0, a1]) in product_masks.iter().enumerate() {
                     let b1 = self.digits(ring, sums.product(w, k, 1));
                     let parts = [
@@ -123,7 +147,7 @@ impl SwitchingKey {
                 out
             })
             .collect();
-        SwitchedUnit::new(self.params, bodies, 1 + weights, words.concat())
+        SwitchedUnit::new(self.params, bodies, channels, words.concat())
     }
 
     /// Switches the sums of the weights themselves: a unit of one body with a channel for each weight vector.

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod mask;
 pub mod noise;
 pub mod params;
+pub mod places;
 pub mod planner;
 pub mod public_key;
 pub mod result;

@@ -122,6 +122,11 @@ impl SwitchedUnit {
         self.contributions
     }
 
+    /// The same unit as a sum of that many contributions.
+    pub(crate) fn counting(self, contributions: u32) -> Self {
+        Self { contributions, ..self }
+    }
+
     /// All words, `[body][channel][C0, C1][words]`.
     pub(crate) fn words(&self) -> &[u64] {
         &self.words

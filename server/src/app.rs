@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use gwas::wire::httpsig::Origin;
-use gwas::wire::{Envelope, Opened};
+use gwas::wire::log::Event;
+use gwas::wire::{Did, Envelope, Opened, Study};
 use he_core::Digest;
 use he_core::codec::{Kind, Message};
 use tokio::sync::{Mutex, RwLock, Semaphore, watch};
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::index::{Index, Orphans};
 use crate::jobs::Jobs;
+use crate::logs::{Happened, Logs};
 use crate::metrics::Metrics;
 use crate::policy::{Limits, Policy};
 use crate::store::{Class, ObjectStore, Verified, read_all};
@@ -25,6 +27,8 @@ pub struct App {
     pub store: Arc<dyn ObjectStore>,
     /// What is known of them.
     pub index: Arc<dyn Index>,
+    /// Logs of studies.
+    pub logs: Arc<Logs>,
     /// Chunks whose bytes were checked in this process.
     pub verified: Verified,
     /// Addresses under which clients know this server; the first is printed.
@@ -56,6 +60,8 @@ pub struct Parts {
     pub store: Arc<dyn ObjectStore>,
     /// Index.
     pub index: Arc<dyn Index>,
+    /// Logs of studies.
+    pub logs: Arc<Logs>,
     /// Addresses.
     pub origins: Vec<Origin>,
     /// Who may use it.
@@ -69,10 +75,11 @@ pub struct Parts {
 impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, index, origins, policy, limits, clock } = parts;
+        let Parts { store, index, logs, origins, policy, limits, clock } = parts;
         Arc::new(Self {
             store,
             index,
+            logs,
             verified: Verified::default(),
             origins,
             policy,
@@ -121,6 +128,37 @@ impl App {
         } else {
             Err(ApiError::Internal(format!("the stored manifest {id} is another one")))
         }
+    }
+
+    /// Writes into a study's log what happened; once.
+    ///
+    /// # Errors
+    /// Those of the log; when there is no such study.
+    pub async fn note(
+        self: &Arc<Self>,
+        study: &Digest,
+        party: &Did,
+        event: Event,
+        digests: Vec<Digest>,
+    ) -> Result<(), ApiError> {
+        let log = self.load::<Study>(study).await?.message.log(*study);
+        self.note_in(&log, party, event, digests).await
+    }
+
+    /// Writes into the log of that name.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub async fn note_in(
+        self: &Arc<Self>,
+        log: &Digest,
+        party: &Did,
+        event: Event,
+        digests: Vec<Digest>,
+    ) -> Result<(), ApiError> {
+        let happened = Happened { time: self.now(), party: *party, event, digests };
+        let (logs, log) = (Arc::clone(&self.logs), *log);
+        blocking(move || Ok(logs.ensure(&log, &happened).map(drop)?)).await
     }
 
     /// The bytes of a stored envelope.

@@ -12,8 +12,20 @@ use crate::error::ApiError;
 ///
 /// # Errors
 /// When the request is not signed as the protocol says, is addressed to another server, was sent before, or comes from a
-/// party that is not registered.
+/// party that is neither registered nor a member of a draft.
 pub async fn authenticate(app: &App, parts: &Parts) -> Result<Did, ApiError> {
+    verified(app, parts, true).await
+}
+
+/// [`authenticate`] for somebody who has only an invitation.
+///
+/// # Errors
+/// As [`authenticate`], registration aside.
+pub async fn authenticate_anybody(app: &App, parts: &Parts) -> Result<Did, ApiError> {
+    verified(app, parts, false).await
+}
+
+async fn verified(app: &App, parts: &Parts, registered: bool) -> Result<Did, ApiError> {
     let origin = addressed(app, parts)?;
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let target_uri = origin.target_uri(path);
@@ -28,7 +40,12 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<Did, ApiError> {
     let signature = single(&parts.headers, "signature")?.ok_or(ApiError::Unsigned)?;
     let now = app.now();
     let verified = verify(&request, input, signature, now, Limits::default())?;
-    app.policy.check(&verified.did)?;
+    if registered
+        && let Err(refused) = app.policy.check(&verified.did)
+        && !app.index.is_member(&verified.did).await?
+    {
+        return Err(refused);
+    }
     if !app.index.use_nonce(&verified.did, &verified.nonce, verified.expires, now).await? {
         return Err(ApiError::Replay);
     }

@@ -94,6 +94,9 @@ pub enum ApiError {
     /// JSON that is not what it should be.
     #[error("the body is not the JSON that this path takes: {0}")]
     Json(String),
+    /// A query that is not what it should be.
+    #[error("the query is not what this path takes: {0}")]
+    Query(String),
     /// A kind of object that only the server makes, or that has a path of its own.
     #[error("{0} can't be uploaded here")]
     NotForUpload(&'static str),
@@ -114,6 +117,14 @@ pub enum ApiError {
     /// The state of things does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
+    /// It is somebody else's turn first.
+    #[error("{what}; still missing: {}", list(parties))]
+    Waiting {
+        /// What can't be done yet.
+        what: &'static str,
+        /// Who has to act before.
+        parties: Vec<Did>,
+    },
     /// The caller's quota is used up.
     #[error("this would exceed your quota of {quota} bytes")]
     Quota {
@@ -137,6 +148,11 @@ pub enum ApiError {
     Internal(String),
 }
 
+fn list(parties: &[Did]) -> String {
+    let texts: Vec<String> = parties.iter().map(Did::to_string).collect();
+    texts.join(", ")
+}
+
 impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Damaged>()) {
@@ -153,11 +169,14 @@ impl From<IndexError> for ApiError {
             IndexError::Quota { quota } => Self::Quota { quota },
             IndexError::Missing { what, digest } => Self::Missing { what, digest },
             IndexError::Full => Self::Full,
+            IndexError::Taken => Self::Conflict(FINAL),
             other => Self::Internal(other.to_string()),
         }
     }
 }
 
+/// Of what a party says once.
+pub(crate) const FINAL: &str = "you have sent another one before; what was sent is final";
 const DIGEST_REMEDY: &str = "send the bytes that the name in the path was computed from";
 
 impl ApiError {
@@ -172,7 +191,7 @@ impl ApiError {
             Self::Signature(_) => (S::UNAUTHORIZED, "signature", "Signature refused", "sign the request as section 9 of the protocol says, with the key that keyid names"),
             Self::Replay => (S::UNAUTHORIZED, "replay", "Signature used before", "sign every request anew with a fresh nonce"),
             Self::Misdirected { .. } => (S::MISDIRECTED_REQUEST, "misdirected", "Another server is addressed", "use the address under which the server knows itself, or have its operator set --public-url"),
-            Self::NotRegistered(_) => (S::FORBIDDEN, "not-registered", "Not registered", "ask the operator to add your did:key to --allow"),
+            Self::NotRegistered(_) => (S::FORBIDDEN, "not-registered", "Not registered", "ask the operator to add your did:key to --allow, or accept an invitation to a study"),
             Self::NotFound(_) => (S::NOT_FOUND, "not-found", "Not found", "check the name; who owns the object decides who may read it"),
             Self::NoRoute => (S::NOT_FOUND, "no-route", "No such path", "see /openapi.json for the paths"),
             Self::NoMethod => (S::METHOD_NOT_ALLOWED, "no-method", "No such method", "see /openapi.json for the methods of this path"),
@@ -188,11 +207,13 @@ impl ApiError {
             Self::Envelope(_) => (S::BAD_REQUEST, "envelope", "Malformed or forged envelope", "sign the message again, unaltered"),
             Self::Panel(_) => (S::BAD_REQUEST, "panel", "Malformed panel", "write the panel with `hegwas panel`"),
             Self::Json(_) => (S::BAD_REQUEST, "json", "Malformed JSON", "see /openapi.json for what this path takes"),
-            Self::NotForUpload(_) => (S::BAD_REQUEST, "kind", "Not for upload", "upload genotype chunks, weight chunks and switching keys here; manifests and key contributions have paths of their own"),
+            Self::Query(_) => (S::BAD_REQUEST, "query", "Malformed query", "see /openapi.json for what this path takes"),
+            Self::NotForUpload(_) => (S::BAD_REQUEST, "kind", "Not for upload", "upload genotype and weight chunks, switching keys, encrypted totals and sealed shares here; manifests and key contributions have paths of their own"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "Not allowed", "ask the party that may do this"),
             Self::Missing { .. } => (S::CONFLICT, "missing", "Something named is missing", "send what is named first, as the party that owns it"),
             Self::Refused(_) => (S::UNPROCESSABLE_ENTITY, "inconsistent", "Parts do not fit together", "make the object again from the parts that it names"),
             Self::Conflict(_) => (S::CONFLICT, "conflict", "Not possible in this state", "look at the present state first"),
+            Self::Waiting { .. } => (S::CONFLICT, "waiting", "Somebody else's turn", "see the study's status for who has to do what; try again when they have"),
             Self::Quota { .. } => (S::INSUFFICIENT_STORAGE, "quota", "Quota exceeded", "delete datasets that are no longer needed, or ask the operator for a larger --quota"),
             Self::Full => (S::INSUFFICIENT_STORAGE, "full", "Disk full", "nothing was stored; the operator has to free or add disk space, then send it again"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy", "try again in some seconds"),

@@ -2,17 +2,22 @@
 
 mod body;
 mod chunks;
+mod drafts;
+mod erase;
 mod events;
 mod extract;
 mod health;
 mod jobs;
+mod keys;
 mod layers;
+mod logs;
 mod manifests;
 mod panels;
 mod ranges;
 mod schema;
 mod studies;
 
+pub use erase::end_grants;
 pub(crate) use health::{livez, readyz};
 
 use std::sync::Arc;
@@ -66,13 +71,30 @@ fn documented() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(manifests::studies::list))
         .routes(routes!(manifests::grants::put, manifests::grants::get, manifests::delete_grant))
         .routes(routes!(manifests::grants::list))
-        .routes(routes!(studies::put_key, studies::keys))
+        .routes(routes!(studies::put_signatures))
+        .routes(routes!(studies::status))
+        .routes(routes!(keys::put_commitment, keys::commitments))
+        .routes(routes!(keys::get_commitment))
+        .routes(routes!(keys::put_key, keys::keys))
+        .routes(routes!(logs::of_study))
+        .routes(routes!(drafts::post, drafts::list))
+        .routes(routes!(drafts::get))
+        .routes(routes!(drafts::invite))
+        .routes(routes!(drafts::accept))
+        .routes(routes!(logs::of_draft))
+        .routes(routes!(manifests::totals::put, manifests::totals::get, manifests::delete_totals))
+        .routes(routes!(manifests::totals::list))
         .routes(routes!(jobs::put, jobs::get, jobs::delete))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::status))
         .routes(routes!(events::events))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::result))
+        .routes(routes!(jobs::shares))
+        .routes(routes!(manifests::share_commitments::put, manifests::share_commitments::get))
+        .routes(routes!(manifests::share_commitments::list))
+        .routes(routes!(manifests::shares::put, manifests::shares::get))
+        .routes(routes!(manifests::shares::list))
         .split_for_parts()
 }
 

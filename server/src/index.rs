@@ -3,16 +3,19 @@
 //! The index holds no object. Everything in it but nonces can be rebuilt from the objects
 //! (`hegwas-server reindex`). [`SqliteIndex`] is the embedded default; a server database fits behind [`Index`].
 
+mod drafts;
 mod jobs;
 mod manifests;
 mod nonces;
 mod objects;
+mod once;
 mod schema;
 mod sqlite;
 
 use async_trait::async_trait;
+use gwas::wire::draft::Draft;
 use gwas::wire::status::{JobState, JobStatus, KeyContribution, Listed};
-use gwas::wire::{ChunkRef, Did};
+use gwas::wire::{ChunkRef, Did, SharePhase};
 use he_core::Digest;
 use he_core::codec::{Header, Kind};
 
@@ -36,6 +39,9 @@ pub enum IndexError {
         /// Its name.
         digest: Digest,
     },
+    /// The party has said something else before that it may say once.
+    #[error("said before")]
+    Taken,
     /// The disk is full.
     #[error("no space left for the index")]
     Full,
@@ -76,7 +82,7 @@ pub struct StoredObject {
 pub struct NewManifest {
     /// Digest of the message.
     pub id: Digest,
-    /// Dataset, phenotype, study, grant or job.
+    /// Its kind.
     pub kind: Kind,
     /// Who owns it.
     pub owner: Did,
@@ -92,8 +98,59 @@ pub struct NewManifest {
     pub links: Vec<Digest>,
     /// `(manifest, party)`: who may read which manifest from now on.
     pub readers: Vec<(Digest, Did)>,
+    /// `(manifest, party, because)`: who may read which manifest as long as a third one is there.
+    pub lent: Vec<(Digest, Did, Digest)>,
     /// For jobs: the study and the number of units, totals included.
     pub job: Option<(Digest, u64)>,
+    /// For grants: when it ends.
+    pub expires: Option<u64>,
+    /// For what its owner says once: about which study or job, and what.
+    pub once: Option<(Digest, Slot)>,
+}
+
+impl NewManifest {
+    /// A manifest that names nothing.
+    pub fn new(id: Digest, kind: Kind, owner: Did, bytes: u64, received: u64) -> Self {
+        Self {
+            id,
+            kind,
+            owner,
+            name: String::new(),
+            bytes,
+            received,
+            objects: Vec::new(),
+            links: Vec::new(),
+            readers: Vec::new(),
+            lent: Vec::new(),
+            job: None,
+            expires: None,
+            once: None,
+        }
+    }
+}
+
+/// What a party says once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slot {
+    /// Its commitment to a contribution to a study's key.
+    Key,
+    /// Its commitment to shares of a job.
+    Commitment(SharePhase),
+    /// Its shares of a job.
+    Shares(SharePhase),
+}
+
+impl Slot {
+    /// Its name in the database.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Commitment(SharePhase::Totals) => "commit totals",
+            Self::Commitment(SharePhase::Sums) => "commit sums",
+            Self::Shares(SharePhase::Totals) => "share totals",
+            Self::Shares(SharePhase::Sums) => "share sums",
+        }
+    }
 }
 
 /// A manifest in the index.
@@ -105,8 +162,12 @@ pub struct ManifestRow {
     pub kind: Kind,
     /// Who owns it.
     pub owner: Did,
+    /// Its name for people.
+    pub name: String,
     /// Bytes of the envelope.
     pub bytes: u64,
+    /// When the server received it, in seconds since 1970.
+    pub received: u64,
 }
 
 /// What an erasure removed from the index; the files are for the caller to delete.
@@ -177,6 +238,24 @@ pub trait Index: Send + Sync + 'static {
     /// The contributions to a study's key, by party.
     async fn keys(&self, study: &Digest) -> Outcome<Vec<KeyContribution>>;
 
+    /// Which manifests the parties said once about a study or job, by party.
+    async fn once(&self, subject: &Digest, slot: Slot) -> Outcome<Vec<(Did, Digest)>>;
+    /// Grants that ended at `now` or before.
+    async fn expired(&self, now: u64) -> Outcome<Vec<Digest>>;
+    /// Records that a manifest's envelope has another length: it got signatures.
+    async fn resized(&self, id: &Digest, bytes: u64) -> Outcome<()>;
+
+    /// Records a draft, new or changed.
+    async fn put_draft(&self, draft: &Draft) -> Outcome<()>;
+    /// A draft, whoever may see it.
+    async fn draft(&self, id: &Digest) -> Outcome<Option<Draft>>;
+    /// Drafts that `party` may see.
+    async fn drafts(&self, party: &Did) -> Outcome<Vec<Draft>>;
+    /// Whether `party` is a member of any draft.
+    async fn is_member(&self, party: &Did) -> Outcome<bool>;
+
+    /// Statuses of a study's jobs, oldest first.
+    async fn study_jobs(&self, study: &Digest) -> Outcome<Vec<JobStatus>>;
     /// A job's status.
     async fn job(&self, id: &Digest) -> Outcome<Option<JobStatus>>;
     /// Statuses of the jobs that `party` may read, oldest first.

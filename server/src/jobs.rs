@@ -5,8 +5,10 @@
 //! units are recorded and goes on with the others: sums are exact, so the bytes are the same.
 
 mod block;
+mod error;
 mod runner;
 mod source;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +22,11 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::index::is_final;
 
-pub use block::{BlockError, Work, run_block};
+pub use block::run_block;
+pub use error::BlockError;
 pub use runner::{Runner, start};
 pub use source::StoredChunks;
+pub use work::{Work, totals_groups};
 
 /// Handles to the jobs of this process.
 #[derive(Default)]

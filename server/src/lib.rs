@@ -18,10 +18,13 @@ pub mod index;
 pub mod jobs;
 pub mod listen;
 pub mod lock;
+pub mod logs;
 pub mod maintain;
 pub mod metrics;
 pub mod policy;
 pub mod records;
+pub mod release;
+pub mod resume;
 pub mod server;
 pub mod store;
 

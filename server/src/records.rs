@@ -4,15 +4,17 @@
 use std::io;
 
 use gwas::wire::Did;
+use gwas::wire::draft::Draft;
 use he_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Class, ObjectStore, read_all, write_all};
 
-const LIMIT: u64 = 4096;
+/// A draft with every invitation accepted by a party with a post-quantum sealing key.
+const LIMIT: u64 = 32 << 20;
 
 /// One fact.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Record {
     /// A key holder contributed an object to a study's key.
@@ -29,6 +31,8 @@ pub enum Record {
         /// The job.
         job: Digest,
     },
+    /// A draft, as it is now.
+    Draft(Draft),
 }
 
 impl Record {
@@ -37,6 +41,7 @@ impl Record {
         let subject = match self {
             Self::Key { study, party, .. } => format!("key {study} {party}"),
             Self::Cancelled { job } => format!("cancelled {job}"),
+            Self::Draft(draft) => format!("draft {}", draft.id),
         };
         Digest::derive("hegwas server v1 record", subject.as_bytes())
     }

@@ -17,8 +17,9 @@ use crate::error::ApiError;
 use crate::index::{Index, IndexError, SqliteIndex};
 use crate::listen::{Listening, load_tls, serve};
 use crate::lock::{Lock, LockError};
+use crate::logs::Logs;
 use crate::store::{Class, LocalFolder, ObjectStore};
-use crate::{clock, http, jobs};
+use crate::{clock, http, jobs, resume};
 
 /// How long requests that are being answered may take when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -76,6 +77,8 @@ pub struct Data {
     pub store: Arc<dyn ObjectStore>,
     /// Index.
     pub index: SqliteIndex,
+    /// Logs of studies.
+    pub logs: Logs,
     lock: Lock,
 }
 
@@ -100,7 +103,8 @@ impl Data {
         let data = |source| StartError::Data { path: path.to_owned(), source };
         let store = LocalFolder::open(&path.join("objects"), reserve, durable).map_err(data)?;
         let index = SqliteIndex::open(&path.join("index.sqlite"), durable).await?;
-        Ok(Self { store: Arc::new(store), index, lock })
+        let logs = Logs::open(&path.join("logs"), durable).map_err(data)?;
+        Ok(Self { store: Arc::new(store), index, logs, lock })
     }
 
     /// Whether the index is empty although manifests are stored. Every manifest names an object or another manifest.
@@ -169,9 +173,10 @@ impl Server {
         let origins = config.origins(address);
         let (policy, limits) = (config.policy, config.limits);
         let index: Arc<dyn Index> = Arc::new(data.index.clone());
-        let parts = Parts { store: data.store, index, origins, policy, limits, clock };
-        let app = App::new(parts);
+        let (store, logs) = (data.store, Arc::new(data.logs));
+        let app = App::new(Parts { store, index, logs, origins, policy, limits, clock });
         app.finish_erasures().await?;
+        resume::resume(&app).await?;
 
         let failed = |source| StartError::Listen { address, source };
         let secure = tls.as_ref().map(|(config, ..)| config.clone());
@@ -187,6 +192,7 @@ impl Server {
                 Some(address)
             }
         };
+        tokio::spawn(resume::sweep(Arc::clone(&app)));
         let jobs = jobs::start(Arc::clone(&app), config.threads)
             .map_err(|e| StartError::Other(e.to_string()))?;
         let (index, lock) = (data.index, data.lock);

@@ -81,7 +81,7 @@ fn envelope(path: &Path, bytes: &[u8]) -> Result<Report, EnvelopeError> {
                 "key_holders",
                 m.key_holders.iter().map(|d| d.to_string().into()).collect::<Vec<Value>>(),
             )
-            .with("fewest_people", m.min_people)
+            .with("fewest_people", m.limits.min_people)
             .with("created", seconds(m.created));
             plan(report, &m.plan)
         }
@@ -101,7 +101,7 @@ fn envelope(path: &Path, bytes: &[u8]) -> Result<Report, EnvelopeError> {
                 .with("study", m.study.to_string())
                 .with(
                     "datasets",
-                    m.inputs.iter().map(|i| i.dataset.to_string().into()).collect::<Vec<Value>>(),
+                    m.inputs.iter().map(|i| i.subject().to_string().into()).collect::<Vec<Value>>(),
                 )
                 .with("created", seconds(m.created))
         }

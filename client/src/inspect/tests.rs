@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use gwas::wire::{
-    ChunkRef, Envelope, GrantTerms, Job, JobInput, JobResult, PlaneKind, Study, UnitResult,
+    ChunkRef, Envelope, GrantTerms, Job, JobInput, JobResult, Participation, PlaneKind, Release,
+    Statistic, Study, StudyLimits, UnitResult,
 };
 use he_core::arith::pack::packed_len;
 use he_core::codec::{Header, Kind, Message, encode};
@@ -57,13 +58,21 @@ fn study(holder: &Identity) -> Study {
     Study {
         name: "Pilot".into(),
         purpose: "Replication".into(),
+        draft: None,
         plan: Plan::new(PlanRequest::sole_holder(358)).unwrap(),
+        build: "GRCh37".into(),
         panel: id("panel"),
         variants: 7,
         planes: vec![PlaneKind::Dosage, PlaneKind::Called],
+        statistics: vec![Statistic::Allelic],
+        release: Release::Counts,
+        participation: Participation::Public,
         coordinator: holder.did(),
         key_holders: vec![holder.did()],
-        min_people: 20,
+        data_owners: vec![holder.did()],
+        analysts: Vec::new(),
+        sealing_keys: Vec::new(),
+        limits: StudyLimits::open(20),
         created: 1_700_000_000,
         nonce: [3; 16],
     }
@@ -110,13 +119,13 @@ fn manifests_name_their_signers_and_parameters() {
     assert!(report.facts["noise_margin"].as_str().is_some_and(|m| m.ends_with("2^-128")));
     let unsigned = folder.about_bytes(&signed(&grant(), &[])).unwrap();
     assert!(unsigned.text().contains("\n  signed by: nobody"), "{}", unsigned.text());
-    let input = JobInput { dataset: id("d"), phenotype: id("p"), grant: id("g") };
+    let input = JobInput::Rows { dataset: id("d"), phenotype: id("p"), grant: id("g") };
     let job = Job { study: id("s"), inputs: vec![input], created: 5 };
     let report = folder.about_bytes(&signed(&job, &[&me])).unwrap();
     assert_eq!(report.facts["datasets"], serde_json::json!([id("d").to_string()]));
     let unit = UnitResult { plane: 0, group: 0, chunk: chunk("unit") };
     let result =
-        JobResult { job: id("job"), people: 9, units: vec![unit], totals: chunk("totals") };
+        JobResult { job: id("job"), people: 9, units: vec![unit], totals: vec![chunk("totals")] };
     let report = folder.about_bytes(&encode(&result).unwrap()).unwrap();
     assert_eq!((&report.facts["people"], &report.facts["units"]), (&9.into(), &1.into()));
 }

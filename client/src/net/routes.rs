@@ -1,7 +1,7 @@
 //! One method for each route of protocol section 9.
 
-use gwas::wire::status::{ChunkQuery, JobStatus, KeyContribution, Listed};
-use gwas::wire::{ChunkRef, Envelope, EnvelopeError, JobResult, Opened};
+use gwas::wire::status::{ChunkQuery, Committed, JobStatus, KeyContribution, Listed};
+use gwas::wire::{ChunkRef, Envelope, EnvelopeError, JobResult, KeyCommitment, Opened};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind, Message, decode};
 use serde::de::DeserializeOwned;
@@ -200,7 +200,44 @@ impl Client {
             .map(drop)
     }
 
-    /// Publishes the caller's contribution (an object of kind `PublicShare`) to a study's key.
+    /// Publishes the caller's signed commitment to its contribution to a study's key.
+    ///
+    /// # Errors
+    /// As every request.
+    pub fn put_key_commitment(
+        &self,
+        commitment: &Envelope,
+        study: &Digest,
+    ) -> Result<(), NetError> {
+        let id = commitment.id();
+        let bytes = commitment
+            .to_bytes()
+            .map_err(|e| NetError::BadObject { digest: id, source: EnvelopeError::Codec(e) })?;
+        let path = format!("/v1/studies/{study}/commitments");
+        self.send(&Call { body: &bytes, ..call(Method::PUT, path, MAX_STATUS) }).map(drop)
+    }
+
+    /// The commitments to contributions to a study's key so far.
+    ///
+    /// # Errors
+    /// As every request.
+    pub fn key_commitments(&self, study: &Digest) -> Result<Vec<Committed>, NetError> {
+        self.json(&call(Method::GET, format!("/v1/studies/{study}/commitments"), MAX_LIST))
+    }
+
+    /// A signed commitment to a contribution to a study's key.
+    ///
+    /// # Errors
+    /// As every request, and when it is another one or its signature does not verify.
+    pub fn key_commitment(&self, id: &Digest) -> Result<Opened<KeyCommitment>, NetError> {
+        let path = format!("/v1/key-commitments/{id}");
+        let bytes = self.send(&call(Method::GET, path, MAX_STATUS))?.body;
+        let opened = Envelope::open::<KeyCommitment>(&bytes)
+            .map_err(|source| NetError::BadObject { digest: *id, source })?;
+        if opened.id == *id { Ok(opened) } else { Err(wrong("commitment", *id)) }
+    }
+
+    /// Reveals the caller's contribution (an object of kind `Reveal`) to a study's key.
     ///
     /// # Errors
     /// As every request.

@@ -51,6 +51,7 @@ pub(super) fn encrypt_dataset(
         variants: cohort.variant_count(),
         rows: cohort.people(),
         planes,
+        absent: None,
         nonce: seeds.nonce(),
         mask_seed: seeds.mask_seed(),
         chunks: Vec::new(),

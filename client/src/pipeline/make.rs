@@ -257,7 +257,7 @@ pub fn study(args: &StudyArgs, console: &Console) -> Result<()> {
                     s.variants,
                     s.plan.params().name(),
                     s.key_holders.len(),
-                    s.min_people
+                    s.limits.min_people
                 )
             })
         }

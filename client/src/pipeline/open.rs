@@ -2,7 +2,7 @@
 
 use gwas::packing::{BODIES, Packing};
 use gwas::stats::counts::{PlaneSums, VariantSums};
-use gwas::wire::{ChunkRef, JobResult, PlaneKind, Study};
+use gwas::wire::{ChunkRef, JobResult, PlaneKind, SharePhase, Study};
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
 use he_core::share::{DecryptionShare, UnitValues, combine};
@@ -62,7 +62,10 @@ pub(super) fn open(
         combine(ring, &study.plan, &unit, &shares).map_err(Error::corrupt)
     };
 
-    let totals = read(&result.totals, JobResult::TOTALS_PLANE, 0)?;
+    let &[totals] = result.totals.as_slice() else {
+        return Err(Error::corrupt("a result of one dataset has one object of totals"));
+    };
+    let totals = read(&totals, JobResult::TOTALS_PLANE, 0)?;
     let cases = match totals.get(0, 0) {
         [cases, rest @ ..] if rest.iter().all(|&v| v == 0) => u32::try_from(*cases).ok(),
         _ => None,
@@ -115,6 +118,5 @@ fn check_units(study: &Study, result: &JobResult, packing: &Packing) -> Result<(
 
 /// The objects of a result, each once: what a share is made of.
 pub(super) fn objects(result: &JobResult) -> impl Iterator<Item = (ChunkRef, u8, u32)> + '_ {
-    let totals = (result.totals, JobResult::TOTALS_PLANE, 0);
-    result.units.iter().map(|u| (u.chunk, u.plane, u.group)).chain([totals])
+    [SharePhase::Sums, SharePhase::Totals].into_iter().flat_map(|phase| result.objects(phase))
 }

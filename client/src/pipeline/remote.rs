@@ -1,11 +1,14 @@
 //! What the commands do with a server, step by step.
 
 use gwas::panel::Panel;
-use gwas::wire::status::{JobState, JobStatus, KeyContribution};
-use gwas::wire::{ChunkRef, Dataset, Envelope, Job, JobResult, Study};
+use gwas::wire::status::{JobState, JobStatus};
+use gwas::wire::{ChunkRef, Dataset, Did, Envelope, Job, JobResult, KeyCommitment, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
-use he_core::public_key::PublicShare;
+use he_core::ceremony::{key_round, public_key};
+use he_core::codec::{HEADER_LEN, Kind};
+use he_core::commit::Commitments;
+use he_core::public_key::PublicKey;
 use he_core_secret::{Entropy, HolderKey};
 
 use super::study::{self, StudyText, sign};
@@ -40,32 +43,46 @@ pub(super) fn create_study(
     client.put_manifest(Collection::Studies, &envelope)?;
     let id = envelope.id();
     let holder = HolderKey::derive(identity.master(), ring, id);
-    client.put_study_key(&id, &holder.public_share(ring).to_bytes())?;
+    let party = identity.did().to_string();
+    let commitment = holder.commit_public_share(ring, &party).to_bytes();
+    client.put_key_commitment(&sign(&KeyCommitment { study: id, commitment }, identity)?, &id)?;
+    let commitments = commitments(client, (id, &study))?;
+    let reveal = holder.reveal_public_share(ring, &party, &commitments).map_err(Error::corrupt)?;
+    client.put_study_key(&id, &reveal.to_bytes())?;
     Ok((id, study))
 }
 
-/// The contributions to a study's public key.
-fn public_shares(
-    client: &Client,
-    ring: &Ring,
-    study: (Digest, &Study),
-) -> Result<Vec<PublicShare>> {
-    let (id, study) = study;
-    let keys = client.study_keys(&id)?;
-    let missing = study.key_holders.iter().filter(|h| keys.iter().all(|k| k.party != **h)).count();
-    if missing > 0 {
-        return Err(Error::input(format_args!(
-            "{missing} of {} key holders have not contributed to the study's key yet",
-            study.key_holders.len()
-        ))
-        .with_remedy("wait for them, then run this command again"));
+/// Every key holder's commitment to its contribution to a study's key, each checked to be signed by its holder.
+fn commitments(client: &Client, (id, study): (Digest, &Study)) -> Result<Commitments> {
+    let mut received = Vec::new();
+    for listed in client.key_commitments(&id)? {
+        let opened = client.key_commitment(&listed.manifest)?;
+        if opened.signers != [listed.party] || opened.message.study != id {
+            return Err(Error::corrupt(format_args!(
+                "the server gave a commitment to the study's key that {} has not signed",
+                listed.party
+            )));
+        }
+        received.push((listed.party.to_string(), opened.message.commitment));
     }
-    let read = |key: &KeyContribution| {
-        let bytes =
-            client.get_object_bytes(&key.chunk, he_core::codec::Kind::PublicShare.limit() + 64)?;
-        PublicShare::from_bytes(&bytes, ring.params(), id).map_err(Error::corrupt)
-    };
-    keys.iter().filter(|k| study.key_holders.contains(&k.party)).map(read).collect()
+    let holders: Vec<String> = study.key_holders.iter().map(Did::to_string).collect();
+    let holders: Vec<&str> = holders.iter().map(String::as_str).collect();
+    let received = received.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+    Commitments::collect(key_round(id), &holders, received)
+        .map_err(|e| Error::input(e).with_remedy("wait for them, then run this command again"))
+}
+
+/// A study's public key, computed from what every holder committed to and revealed.
+fn combined_key(client: &Client, ring: &Ring, study: (Digest, &Study)) -> Result<PublicKey> {
+    let commitments = commitments(client, study)?;
+    let mut revealed = Vec::new();
+    for key in client.study_keys(&study.0)? {
+        let limit = Kind::PublicShare.limit() + 64 + 2 * HEADER_LEN as u64;
+        revealed.push((key.party.to_string(), client.get_object_bytes(&key.chunk, limit)?));
+    }
+    let revealed = revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+    public_key(ring.params(), &commitments, revealed)
+        .map_err(|e| Error::input(e).with_remedy("wait for them, then run this command again"))
 }
 
 /// Grants a dataset to a study for `seconds` from now.
@@ -77,9 +94,9 @@ pub(super) fn create_grant(
     seconds: u64,
 ) -> Result<Digest> {
     let identity = client.identity();
-    let shares = public_shares(client, ring, study)?;
+    let public = combined_key(client, ring, study)?;
     let times = (now(), now().saturating_add(seconds));
-    let grant = study::grant(ring, identity.master(), dataset, study, &shares, &entropy()?, times)?;
+    let grant = study::grant(ring, identity.master(), dataset, study, &public, &entropy()?, times)?;
     client.put_chunk(&grant.terms.switching_key.digest, &grant.switching_key)?;
     let envelope = sign(&grant.terms, identity)?;
     client.put_manifest(Collection::Grants, &envelope)?;

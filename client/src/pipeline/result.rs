@@ -4,7 +4,7 @@ use gwas::io::Exclusions;
 use gwas::panel::Panel;
 use gwas::qc::{Thresholds, filter_pooled};
 use gwas::stats::counts::VariantSums;
-use gwas::wire::{Job, JobResult, Opened, Phenotype, Study};
+use gwas::wire::{Job, JobInput, JobResult, Opened, Phenotype, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
@@ -96,7 +96,11 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
         }
     };
     progress.finish();
-    let phenotype = job.message.inputs.first().map(|i| i.phenotype).unwrap_or_default();
+    let phenotype = job.message.inputs.iter().find_map(|input| match *input {
+        JobInput::Rows { phenotype, .. } => Some(phenotype),
+        JobInput::Totals { .. } => None,
+    });
+    let phenotype = phenotype.unwrap_or_default();
     let phenotype = client.get_manifest::<Phenotype>(Collection::Phenotypes, &phenotype);
     let name = phenotype.map_or_else(|_| "phenotype".to_owned(), |p| p.message.name);
     let thresholds = thresholds(&args.filters);

@@ -1,10 +1,13 @@
 //! Manifests of studies and grants, made and signed on this side.
 
-use gwas::wire::{ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, Study};
+use gwas::wire::{
+    ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, Participation, PlaneKind, Release,
+    Statistic, Study, StudyLimits,
+};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::codec::Message;
-use he_core::public_key::{PublicKey, PublicShare};
+use he_core::public_key::PublicKey;
 use he_core_secret::{DatasetKey, Entropy, MasterKey, make_switching_key};
 
 use crate::keys::Identity;
@@ -35,16 +38,30 @@ pub(super) fn study_for(
     nonce: [u8; 16],
     now: u64,
 ) -> Study {
+    use Statistic::{Allelic, Dominant, Genotypic, Recessive, Trend};
+    let statistics = if dataset.planes.contains(&PlaneKind::HomAlt) {
+        vec![Allelic, Trend, Genotypic, Dominant, Recessive]
+    } else {
+        vec![Allelic]
+    };
     Study {
         name: text.name,
         purpose: text.purpose,
+        draft: None,
         plan: dataset.plan,
+        build: String::new(),
         panel: dataset.panel,
         variants: dataset.variants,
         planes: dataset.planes.clone(),
+        statistics,
+        release: Release::Counts,
+        participation: Participation::Public,
         coordinator: identity.did(),
         key_holders: vec![identity.did()],
-        min_people: text.min_people,
+        data_owners: vec![identity.did()],
+        analysts: Vec::new(),
+        sealing_keys: Vec::new(),
+        limits: StudyLimits::open(text.min_people),
         created: now,
         nonce,
     }
@@ -64,7 +81,7 @@ pub(super) fn grant(
     master: &MasterKey,
     dataset: (Digest, &Dataset),
     study: (Digest, &Study),
-    shares: &[PublicShare],
+    public: &PublicKey,
     entropy: &Entropy,
     (issued, expires): (u64, u64),
 ) -> Result<Grant> {
@@ -75,12 +92,9 @@ pub(super) fn grant(
         )
         .with_remedy("make the study for this dataset, or encrypt the dataset for the study"));
     }
-    let holders = study.key_holders.len();
-    let public =
-        PublicKey::combine(ring.params(), study_id, holders, shares).map_err(Error::corrupt)?;
     let key = DatasetKey::derive(master, ring, dataset.nonce);
     let switching_key =
-        make_switching_key(ring, &key, &public, entropy).map_err(Error::input)?.to_bytes(study_id);
+        make_switching_key(ring, &key, public, entropy).map_err(Error::input)?.to_bytes(study_id);
     let chunk = ChunkRef { digest: Digest::of(&switching_key), length: switching_key.len() as u64 };
     let terms =
         GrantTerms { dataset: dataset_id, study: study_id, switching_key: chunk, issued, expires };
@@ -95,5 +109,5 @@ pub(super) fn job(
     grant: Digest,
     now: u64,
 ) -> Job {
-    Job { study, inputs: vec![JobInput { dataset, phenotype, grant }], created: now }
+    Job { study, inputs: vec![JobInput::Rows { dataset, phenotype, grant }], created: now }
 }

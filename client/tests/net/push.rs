@@ -40,6 +40,7 @@ fn folder(path: &Path) -> Vec<Digest> {
         variants: 40 * 2048,
         rows: 1,
         planes: vec![PlaneKind::Dosage],
+        absent: None,
         nonce: [1; 16],
         mask_seed: MaskSeed([2; 16]),
         chunks,

@@ -1,15 +1,20 @@
 //! Messages, envelopes, names and JSON of the protocol.
 
+use gwas::wire::draft::{Acceptance, Draft, Invitation, NewDraft, NewInvitation, Role};
 use gwas::wire::httpsig::Origin;
+use gwas::wire::log::{Event, Head, LogEntry};
 use gwas::wire::status::{
-    ChunkQuery, Erased, JobState, JobStatus, KeyContribution, Listed, Problem,
+    Action, ChunkQuery, Erased, JobState, JobStatus, KeyContribution, Listed, Problem, ShareStatus,
+    StudyPhase, StudyStatus, Todo,
 };
-use gwas::wire::{ChunkRef, UnitResult};
 use gwas::wire::{
-    Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, Phenotype, PlaneKind, RowSet,
-    Study,
+    ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
+    Participation, Phenotype, PlaneKind, Release, RowSet, SealedShares, SealingKey,
+    ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals, UnitResult,
 };
+use he_core::ceremony::{key_round, share_round};
 use he_core::codec::{HEADER_LEN, Header, Kind, Message, decode, encode};
+use he_core::commit::Commitment;
 use he_core::layout::Shape;
 use he_core::mask::MaskSeed;
 use he_core::share::{ShareKind, ShareLedger, ShareRecord};
@@ -61,6 +66,10 @@ pub(super) fn message(data: &[u8]) -> bool {
     accepted |= canonical::<GrantTerms>(data);
     accepted |= canonical::<Job>(data);
     accepted |= canonical::<JobResult>(data);
+    accepted |= canonical::<Totals>(data);
+    accepted |= canonical::<KeyCommitment>(data);
+    accepted |= canonical::<ShareCommitment>(data);
+    accepted |= canonical::<Shares>(data);
     accepted |= canonical::<Envelope>(data);
     accepted |= canonical::<ShareRecord>(data);
     if let Ok(header) = Header::parse(data) {
@@ -91,6 +100,10 @@ pub(super) fn envelope(data: &[u8]) -> bool {
     accepted |= opens::<Study>(data);
     accepted |= opens::<GrantTerms>(data);
     accepted |= opens::<Job>(data);
+    accepted |= opens::<Totals>(data);
+    accepted |= opens::<KeyCommitment>(data);
+    accepted |= opens::<ShareCommitment>(data);
+    accepted |= opens::<Shares>(data);
     accepted | opens::<JobResult>(data)
 }
 
@@ -134,6 +147,17 @@ pub(super) fn json(data: &[u8]) -> bool {
     accepted |= stable::<ChunkQuery>(data);
     accepted |= stable::<Listed>(data);
     accepted |= stable::<KeyContribution>(data);
+    accepted |= stable::<Draft>(data);
+    accepted |= stable::<NewDraft>(data);
+    accepted |= stable::<NewInvitation>(data);
+    accepted |= stable::<StudyStatus>(data);
+    accepted |= stable::<ShareStatus>(data);
+    accepted |= stable::<LogEntry>(data);
+    if let Ok(acceptance) = serde_json::from_slice::<Acceptance>(data) {
+        // Nobody but the fuzzer's own parties has signed anything.
+        assert!(!acceptance.is_signed());
+        accepted = true;
+    }
     accepted | stable::<Erased>(data)
 }
 
@@ -178,6 +202,7 @@ fn dataset() -> Dataset {
         variants: 9,
         rows: 5,
         planes: vec![PlaneKind::Dosage, PlaneKind::Called],
+        absent: Some(RowSet::new(9, |variant| variant == 4)),
         nonce: [1; 16],
         mask_seed: MaskSeed([2; 16]),
         chunks: Vec::new(),
@@ -206,13 +231,21 @@ fn study() -> Study {
     Study {
         name: "seed".to_owned(),
         purpose: "fuzzing".to_owned(),
+        draft: Some(Digest::of(b"draft")),
         plan: plan(),
+        build: "GRCh38".to_owned(),
         panel: Digest::of(b"panel"),
         variants: 9,
         planes: vec![PlaneKind::Dosage],
+        statistics: vec![Statistic::Allelic],
+        release: Release::Counts,
+        participation: Participation::Public,
         coordinator: party(),
         key_holders: vec![party()],
-        min_people: 2,
+        data_owners: vec![party()],
+        analysts: vec![party()],
+        sealing_keys: vec![SealingKey { party: party(), key: "age1seed".to_owned() }],
+        limits: StudyLimits::open(2),
         created: 1_767_225_600,
         nonce: [4; 16],
     }
@@ -225,11 +258,13 @@ fn grant() -> GrantTerms {
 }
 
 fn job() -> Job {
-    let inputs = vec![JobInput {
+    let rows = JobInput::Rows {
         dataset: Digest::of(b"dataset"),
         phenotype: Digest::of(b"phenotype"),
         grant: Digest::of(b"grant"),
-    }];
+    };
+    let mut inputs = vec![rows, JobInput::Totals { totals: Digest::of(b"totals") }];
+    inputs.sort_by_key(JobInput::subject);
     Job { study: Digest::of(b"study"), inputs, created: 1_767_225_600 }
 }
 
@@ -237,7 +272,84 @@ fn result() -> JobResult {
     let chunk = ChunkRef { digest: Digest::of(b"unit"), length: 1000 };
     let units =
         vec![UnitResult { plane: 0, group: 0, chunk }, UnitResult { plane: 1, group: 0, chunk }];
-    JobResult { job: Digest::of(b"job"), people: 4, units, totals: chunk }
+    JobResult { job: Digest::of(b"job"), people: 4, units, totals: vec![chunk] }
+}
+
+fn totals() -> Totals {
+    let chunk = ChunkRef { digest: Digest::of(b"totals"), length: 1000 };
+    Totals {
+        name: "seed".to_owned(),
+        study: Digest::of(b"study"),
+        people: 12,
+        absent: Some(RowSet::new(9, |variant| variant == 2)),
+        units: vec![UnitResult { plane: 0, group: 0, chunk }],
+        totals: chunk,
+    }
+}
+
+fn key_commitment() -> KeyCommitment {
+    let study = Digest::of(b"study");
+    let commitment = Commitment::new(key_round(study), "holder", &[5; 32], b"contribution");
+    KeyCommitment { study, commitment: commitment.to_bytes() }
+}
+
+fn share_commitment() -> ShareCommitment {
+    let unit = share_round(Digest::of(b"unit"));
+    let commitment = Commitment::new(unit, "holder", &[6; 32], b"share");
+    ShareCommitment {
+        job: Digest::of(b"job"),
+        result: Digest::of(b"result"),
+        phase: SharePhase::Totals,
+        commitments: vec![commitment.to_bytes()],
+    }
+}
+
+fn shares() -> Shares {
+    let chunk = ChunkRef { digest: Digest::of(b"sealed"), length: 500 };
+    let sealed = vec![SealedShares { recipient: party(), chunks: vec![chunk; 2] }];
+    Shares { job: Digest::of(b"job"), phase: SharePhase::Sums, sealed }
+}
+
+fn draft() -> Draft {
+    let acceptance = Acceptance {
+        draft: Digest::of(b"draft"),
+        invitation: party(),
+        party: party(),
+        sealing_key: Some("age1seed".to_owned()),
+        signature: "AAAA".to_owned(),
+    };
+    let (role, expires) = (Role::KeyHolder, 1_798_761_600);
+    Draft {
+        id: Digest::of(b"draft"),
+        name: "seed".to_owned(),
+        purpose: "fuzzing".to_owned(),
+        coordinator: party(),
+        created: 1_767_225_600,
+        invitations: vec![Invitation { key: party(), role, expires, accepted: Some(acceptance) }],
+    }
+}
+
+fn study_status() -> StudyStatus {
+    let job = Some(Digest::of(b"job"));
+    StudyStatus {
+        study: Digest::of(b"study"),
+        phase: StudyPhase::Ready,
+        todo: vec![Todo { party: party(), action: Action::CommitTotals, job }],
+        grants: Vec::new(),
+        totals: Vec::new(),
+        jobs: Vec::new(),
+    }
+}
+
+fn log_entry() -> LogEntry {
+    LogEntry {
+        seq: 1,
+        prev: Head::genesis(&Digest::of(b"study")).hash,
+        time: 1_767_225_600,
+        party: party(),
+        event: Event::ShareCommitted,
+        digests: vec![Digest::of(b"x")],
+    }
 }
 
 fn bytes<T: Message>(message: &T) -> Vec<u8> {
@@ -262,6 +374,10 @@ pub(super) fn seeds() -> Seeds {
         ("good-study", bytes(&study())),
         ("good-grant", bytes(&grant())),
         ("good-result", bytes(&result())),
+        ("good-totals", bytes(&totals())),
+        ("good-key-commitment", bytes(&key_commitment())),
+        ("good-share-commitment", bytes(&share_commitment())),
+        ("good-shares", bytes(&shares())),
         ("good-share-record", bytes(&share_record())),
         ("bad-magic", with(0, b'H')),
         ("bad-version", with(6, 9)),
@@ -367,6 +483,9 @@ pub(super) fn json_seeds() -> Seeds {
                 bytes: 4,
             })),
         ),
+        ("good-draft", json(serde_json::to_vec(&draft()))),
+        ("good-study-status", json(serde_json::to_vec(&study_status()))),
+        ("good-log-entry", json(serde_json::to_vec(&log_entry()))),
         ("bad-deep", vec![b'['; 5000]),
         ("bad-state", br#"{"state":"asleep"}"#.to_vec()),
     ]

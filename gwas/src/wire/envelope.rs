@@ -41,6 +41,9 @@ pub enum EnvelopeError {
         "the signature of {0} does not verify: the object was altered or signed by somebody else"
     )]
     Signature(Did),
+    /// Two envelopes that should hold the same message do not.
+    #[error("the envelope holds another message than the one that it adds signatures to")]
+    Other,
 }
 
 const MAX_SIGNATURES: usize = 128;
@@ -70,6 +73,24 @@ impl Envelope {
         self.signatures.retain(|(did, _)| *did != party);
         self.signatures.push((party, Signature(half(low), half(high))));
         self.signatures.sort_by_key(|(did, _)| *did);
+    }
+
+    /// The envelope of `stored` with the signatures of `offered` added; verifies nothing.
+    ///
+    /// # Errors
+    /// When one of them is malformed, or they hold different messages.
+    pub fn merge(stored: &[u8], offered: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
+        let (mut stored, offered) = (decode::<Self>(stored)?, decode::<Self>(offered)?);
+        if stored.message != offered.message {
+            return Err(EnvelopeError::Other);
+        }
+        for (party, signature) in offered.signatures {
+            if stored.signatures.iter().all(|(known, _)| *known != party) {
+                stored.signatures.push((party, signature));
+            }
+        }
+        stored.signatures.sort_by_key(|(party, _)| *party);
+        Ok(stored.to_bytes()?)
     }
 
     /// Bytes to store and send.

@@ -3,7 +3,7 @@
 use he_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::Did;
+use super::{Did, SharePhase};
 
 /// Where a job stands. `draft -> authorized -> running -> computed -> releasing -> released`, or an end before that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub struct Listed {
 pub struct KeyContribution {
     /// The key holder.
     pub party: Did,
-    /// The stored object of kind `PublicShare`.
+    /// The stored object of kind `Reveal`, with an object of kind `PublicShare` inside.
     pub chunk: Digest,
 }
 
@@ -106,4 +106,103 @@ pub struct Erased {
     pub objects: u64,
     /// Bytes freed.
     pub bytes: u64,
+}
+
+/// How far a study has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StudyPhase {
+    /// Key holders are to sign the manifest.
+    Signing,
+    /// Key holders are to commit to their contributions to the key.
+    Committing,
+    /// Key holders are to reveal them.
+    Revealing,
+    /// The key is complete: data may be contributed and jobs asked for.
+    Ready,
+}
+
+/// What a party has to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Read the study and sign it.
+    Sign,
+    /// Commit to a contribution to the study's key.
+    Commit,
+    /// Reveal that contribution.
+    Reveal,
+    /// Grant a dataset, or send totals.
+    Contribute,
+    /// Check a computed job and commit to shares of its totals.
+    CommitTotals,
+    /// Share its totals.
+    ShareTotals,
+    /// Check the totals and commit to shares of its sums.
+    CommitSums,
+    /// Share its sums.
+    ShareSums,
+}
+
+/// Something that a party has to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Todo {
+    /// Who.
+    pub party: Did,
+    /// What.
+    pub action: Action,
+    /// The job that it is about, if it is about one.
+    pub job: Option<Digest>,
+}
+
+/// Where a study stands and who has to do what next: `GET /v1/studies/{digest}/status`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StudyStatus {
+    /// The study.
+    pub study: Digest,
+    /// How far it has come.
+    pub phase: StudyPhase,
+    /// Who has to do what; nothing of it is the server's. Data owners who have not contributed may still do so.
+    pub todo: Vec<Todo>,
+    /// Grants in force.
+    pub grants: Vec<GrantStatus>,
+    /// Contributions of totals.
+    pub totals: Vec<Listed>,
+    /// Its jobs.
+    pub jobs: Vec<JobStatus>,
+}
+
+/// A grant in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GrantStatus {
+    /// The grant.
+    pub grant: Digest,
+    /// Who gave it.
+    pub party: Did,
+    /// The dataset.
+    pub dataset: Digest,
+    /// When it ends, in seconds since 1970.
+    pub expires: u64,
+}
+
+/// A holder's commitment to its contribution, in `GET /v1/studies/{digest}/commitments`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Committed {
+    /// The key holder.
+    pub party: Did,
+    /// Name of the signed `KeyCommitment`, at `/v1/key-commitments/{digest}`.
+    pub manifest: Digest,
+}
+
+/// A holder's part in the release of a job, in `GET /v1/jobs/{digest}/shares`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ShareStatus {
+    /// The key holder.
+    pub party: Did,
+    /// What the shares are of.
+    pub phase: SharePhase,
+    /// Name of the signed `ShareCommitment`, at `/v1/share-commitments/{digest}`, if it is there.
+    pub commitment: Option<Digest>,
+    /// Name of the signed `Shares`, at `/v1/shares/{digest}`, if they are there.
+    pub shares: Option<Digest>,
 }

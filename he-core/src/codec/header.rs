@@ -48,6 +48,7 @@ kinds! {
     Commitment = 7, "a commitment", 32;
     Reveal = 8, "a revealed object", 65 * MIB;
     EncryptedTotals = 9, "a site's encrypted totals", 64 * MIB;
+    SealedShare = 10, "a sealed share", 65 * MIB;
     Panel = 16, "a variant panel", 4096 * MIB;
     Dataset = 17, "a dataset manifest", 64 * MIB;
     Phenotype = 18, "a phenotype manifest", 16 * MIB;
@@ -56,6 +57,10 @@ kinds! {
     Job = 21, "a job", MIB;
     JobResult = 22, "a result manifest", 16 * MIB;
     Envelope = 23, "a signed object", 65 * MIB;
+    Totals = 24, "a contribution of totals", 16 * MIB;
+    KeyCommitment = 25, "a commitment to a key contribution", 4096;
+    ShareCommitment = 26, "a commitment to shares", 16 * MIB;
+    Shares = 27, "a manifest of shares", 16 * MIB;
     MasterKey = 32, "a master key", 4096;
     ShareRecord = 34, "a record of a share", MIB;
     CkksPublicShare = 64, "a finishing key contribution", 16 * MIB;

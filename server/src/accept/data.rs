@@ -12,7 +12,7 @@ use crate::index::NewManifest;
 ///
 /// # Errors
 /// When it may not be accepted.
-pub async fn dataset(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> {
+pub(super) async fn dataset(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> {
     let (opened, bytes) = offered.open::<Dataset>().await?;
     let owner = offered.sole_signer(&opened)?;
     let dataset = opened.message;
@@ -21,16 +21,10 @@ pub async fn dataset(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> 
     chunks(&offered, &owner, Kind::GenotypeChunk, shape, nonce, &dataset.chunks).await?;
     let named = dataset.chunks.iter().map(|c| c.digest);
     Ok(NewManifest {
-        id: opened.id,
-        kind: Kind::Dataset,
-        owner,
         name: dataset.name,
-        bytes,
-        received: offered.received,
         objects: named.chain([dataset.panel]).collect(),
-        links: Vec::new(),
         readers: vec![(opened.id, owner)],
-        job: None,
+        ..NewManifest::new(opened.id, Kind::Dataset, owner, bytes, offered.received)
     })
 }
 
@@ -38,7 +32,7 @@ pub async fn dataset(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> 
 ///
 /// # Errors
 /// When it may not be accepted.
-pub async fn phenotype(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> {
+pub(super) async fn phenotype(mut offered: Offered<'_>) -> Result<NewManifest, ApiError> {
     let (opened, bytes) = offered.open::<Phenotype>().await?;
     let owner = offered.sole_signer(&opened)?;
     let phenotype = opened.message;
@@ -54,16 +48,11 @@ pub async fn phenotype(mut offered: Offered<'_>) -> Result<NewManifest, ApiError
     let (shape, nonce) = (phenotype.shape(), phenotype.nonce);
     chunks(&offered, &owner, Kind::WeightChunk, shape, nonce, &phenotype.chunks).await?;
     Ok(NewManifest {
-        id: opened.id,
-        kind: Kind::Phenotype,
-        owner,
         name: phenotype.name,
-        bytes,
-        received: offered.received,
         objects: phenotype.chunks.iter().map(|c| c.digest).collect(),
         links: vec![phenotype.dataset],
         readers: vec![(opened.id, owner)],
-        job: None,
+        ..NewManifest::new(opened.id, Kind::Phenotype, owner, bytes, offered.received)
     })
 }
 

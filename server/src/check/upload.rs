@@ -1,8 +1,10 @@
 //! Conformance of uploaded chunks, checked while they stream in.
 
+use he_core::arith::pack::packed_len;
 use he_core::codec::{CodecError, HEADER_LEN, Header, Kind};
 use he_core::grant::COMPONENTS;
-use he_core::layout::{MAX_BLOCKS, MAX_PLANES, MAX_ROWS};
+use he_core::layout::{BODIES, MAX_BLOCKS, MAX_PLANES, MAX_ROWS};
+use he_core::result::MAX_CHANNELS;
 
 use super::Residues;
 use crate::error::ApiError;
@@ -59,9 +61,14 @@ impl UploadCheck {
         if found != header.length {
             return Err(CodecError::Truncated { expected: header.length, found }.into());
         }
-        let params = header.known_params()?;
         let counts =
             |fine: bool| if fine { Ok(()) } else { Err(CodecError::Counts("out of range")) };
+        if header.kind == Kind::SealedShare {
+            // Only its recipient can see into it.
+            counts(header.params == [0; 16] && matches!(header.counts, [0 | 1, _, _, 0]))?;
+            return Ok((header, Residues::unchecked()));
+        }
+        let params = header.known_params()?;
         let [plane, group, row_chunk, tile] = header.counts;
         let residues = match header.kind {
             Kind::GenotypeChunk | Kind::WeightChunk => {
@@ -72,6 +79,17 @@ impl UploadCheck {
             }
             Kind::SwitchingKey => {
                 counts(header.counts == [COMPONENTS as u32, 0, 0, 0])?;
+                Residues::of_polynomials(params)
+            }
+            Kind::EncryptedTotals => {
+                let [_, group, bodies, channels] = header.counts;
+                counts(
+                    group < MAX_BLOCKS
+                        && (1..=BODIES as u32).contains(&bodies)
+                        && (1..=MAX_CHANNELS).contains(&channels),
+                )?;
+                let polynomials = u64::from(bodies * channels * 2);
+                counts(header.length == polynomials * packed_len(params.words()) as u64)?;
                 Residues::of_polynomials(params)
             }
             other => return Err(ApiError::NotForUpload(other.name())),

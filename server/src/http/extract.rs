@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::Frames;
 use crate::app::App;
-use crate::auth::{authenticate, content_digest};
+use crate::auth::{authenticate, authenticate_anybody, content_digest};
 use crate::error::ApiError;
 
 /// The signer of a request whose body is not read.
@@ -39,10 +39,31 @@ impl<const LIMIT: u64> FromRequest<Arc<App>> for Signed<LIMIT> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        Self::receive(request, app, true).await
+    }
+}
+
+/// The same of somebody who need not be registered.
+pub(super) struct Joining<const LIMIT: u64>(pub(super) Signed<LIMIT>);
+
+impl<const LIMIT: u64> FromRequest<Arc<App>> for Joining<LIMIT> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        Ok(Self(Signed::receive(request, app, false).await?))
+    }
+}
+
+impl<const LIMIT: u64> Signed<LIMIT> {
+    async fn receive(request: Request, app: &Arc<App>, registered: bool) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         // The length is refused before the signature uses up its nonce, and the signature before the body is read.
         let frames = Frames::new(&parts.headers, body, LIMIT, &app.limits)?;
-        let caller = authenticate(app, &parts).await?;
+        let caller = if registered {
+            authenticate(app, &parts).await?
+        } else {
+            authenticate_anybody(app, &parts).await?
+        };
         let mebibytes =
             u32::try_from(frames.declared() >> 20).unwrap_or(u32::MAX).saturating_add(1);
         let memory = Arc::clone(&app.bodies).acquire_many_owned(mebibytes).await;

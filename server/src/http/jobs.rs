@@ -6,10 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
+use gwas::wire::Study;
 use gwas::wire::status::{JobState, JobStatus};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind};
 
+use super::erase::erase;
 use super::extract::{Caller, Named, Signed};
 use super::manifests::{self, envelope, owned, readable};
 use super::{Answer, chunks, schema};
@@ -17,6 +19,7 @@ use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
 use crate::index::{Added, is_final};
 use crate::records::Record;
+use crate::release;
 use crate::store::Class;
 
 const LIMIT: u64 = (2 << 20) + HEADER_LEN as u64;
@@ -67,7 +70,11 @@ pub(super) async fn get(
 /// Erases a job and its result. An unfinished one is cancelled first.
 #[utoipa::path(
     delete, path = "/v1/jobs/{digest}", tag = "jobs", params(schema::Name),
-    responses((status = 200, description = "erased", body = schema::Erased), schema::NotFound, schema::Refusals)
+    responses(
+        (status = 200, description = "erased", body = schema::Erased),
+        (status = 409, description = "its result counts against the study's limits", body = schema::Problem, content_type = "application/problem+json"),
+        schema::NotFound, schema::Refusals
+    )
 )]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
@@ -75,9 +82,16 @@ pub(super) async fn delete(
     Caller(caller): Caller,
 ) -> Answer {
     owned(&app, Kind::Job, WHAT, &caller, &name).await?;
+    let status = status_of(&app, &name).await?;
+    let study = app.load::<Study>(&status.study).await?.message;
+    if study.is_shared() && status.result.is_some() {
+        return Err(ApiError::Conflict(
+            "a result of a study with several key holders stays: it counts against the study's limits",
+        ));
+    }
     uninterrupted(async move {
         app.jobs.end(&app, &name, JobState::Cancelled, None).await?;
-        manifests::erase(app, vec![name]).await
+        erase(app, vec![name]).await
     })
     .await
 }
@@ -172,4 +186,22 @@ pub(super) async fn result(
     let object = app.index.readable(&caller, &result).await?;
     let object = object.ok_or(ApiError::NotFound("result"))?;
     chunks::send(&app, Class::Chunk, result, object.bytes, &HeaderMap::new())
+}
+
+/// What each key holder has committed to and shared of a job.
+#[utoipa::path(
+    get, path = "/v1/jobs/{digest}/shares", tag = "shares", params(schema::Name),
+    responses(
+        (status = 200, description = "list", body = Vec<schema::ShareStatus>),
+        schema::NotFound, schema::Refusals
+    )
+)]
+pub(super) async fn shares(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    Caller(caller): Caller,
+) -> Answer {
+    readable(&app, Kind::Job, WHAT, &caller, &name).await?;
+    let status = status_of(&app, &name).await?;
+    Ok(Json(release::share_statuses(&app, &status).await?).into_response())
 }

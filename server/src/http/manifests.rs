@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Response};
 use gwas::wire::Did;
-use gwas::wire::status::{Erased, JobState};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind};
 
+use super::erase::erase;
 use super::extract::{Caller, Named};
 use super::{Answer, chunks, schema};
 use crate::accept::{self, Offered};
 use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
 use crate::index::{Added, ManifestRow, NewManifest};
+use crate::release;
 use crate::store::{Class, write_all};
 
 /// Largest envelope in bytes: what a dataset's may be.
@@ -32,14 +31,46 @@ pub(super) async fn accept(
 ) -> Result<Added, ApiError> {
     let offered =
         Offered { app: &app, envelope: body.clone(), caller: Some(caller), received: app.now() };
+    // Held until it is recorded: a limit that this manifest keeps is kept when the next is checked.
     let turn = app.checking.lock().await;
+    if is_stored(&app, kind, &name, &caller, &body).await? {
+        // It was checked in the state that was then.
+        return Ok(Added::Already);
+    }
     let manifest = accept::check(kind, offered).await?;
-    drop(turn);
     if manifest.id != name {
         return Err(ApiError::Digest { expected: name, found: manifest.id });
     }
     let server = Arc::clone(&app);
-    uninterrupted(record(server, manifest, body)).await
+    let shares = matches!(kind, Kind::ShareCommitment | Kind::Shares);
+    let about = manifest.once.filter(|_| shares).map(|(job, _)| job);
+    let recorded = uninterrupted(async move {
+        let added = record(Arc::clone(&server), manifest, body).await?;
+        release::note_manifest(&server, kind, &name).await?;
+        if let Some(job) = about {
+            release::advance(&server, &job).await?;
+        }
+        Ok(added)
+    })
+    .await;
+    drop(turn);
+    recorded
+}
+
+/// Whether the caller has sent these very bytes before.
+async fn is_stored(
+    app: &Arc<App>,
+    kind: Kind,
+    name: &Digest,
+    caller: &Did,
+    body: &Bytes,
+) -> Result<bool, ApiError> {
+    let known = app.index.manifest(name).await?;
+    if known.is_none_or(|row| row.kind != kind || row.owner != *caller) {
+        return Ok(false);
+    }
+    let (app, name, body) = (Arc::clone(app), *name, body.clone());
+    blocking(move || Ok(app.read_manifest(&name)? == body)).await
 }
 
 async fn record(app: Arc<App>, manifest: NewManifest, body: Bytes) -> Result<Added, ApiError> {
@@ -80,8 +111,12 @@ pub(super) async fn envelope(
     caller: Did,
     id: Digest,
 ) -> Answer {
-    let row = readable(&app, kind, what, &caller, &id).await?;
-    chunks::send(&app, Class::Manifest, id, row.bytes, &HeaderMap::new())
+    readable(&app, kind, what, &caller, &id).await?;
+    // A study's envelope grows with its signatures: the store knows how long it is now.
+    let server = Arc::clone(&app);
+    let length =
+        blocking(move || Ok(server.store.open(Class::Manifest, &id)?.version()?.length)).await?;
+    chunks::send(&app, Class::Manifest, id, length, &HeaderMap::new())
 }
 
 /// Handlers of one kind of manifest.
@@ -171,6 +206,17 @@ manifests!(
     "/v1/phenotypes",
     "phenotypes"
 );
+manifests!(totals, Totals, "totals", super::MEDIUM, "/v1/totals/{digest}", "/v1/totals", "totals");
+manifests!(
+    share_commitments,
+    ShareCommitment,
+    "commitment",
+    super::MEDIUM,
+    "/v1/share-commitments/{digest}",
+    "/v1/share-commitments",
+    "shares"
+);
+manifests!(shares, Shares, "shares", super::MEDIUM, "/v1/shares/{digest}", "/v1/shares", "shares");
 manifests!(studies, Study, "study", super::SMALL, "/v1/studies/{digest}", "/v1/studies", "studies");
 manifests!(grants, Grant, "grant", super::SMALL, "/v1/grants/{digest}", "/v1/grants", "grants");
 
@@ -189,6 +235,20 @@ pub(super) async fn delete_dataset(
     names.extend(app.index.linked(&name, Kind::Phenotype).await?);
     names.push(name);
     uninterrupted(erase(app, names)).await
+}
+
+/// Erases a contribution of totals; unfinished jobs that use it become revoked.
+#[utoipa::path(
+    delete, path = "/v1/totals/{digest}", tag = "totals", params(schema::Name),
+    responses((status = 200, description = "erased", body = schema::Erased), schema::NotFound, schema::Refusals)
+)]
+pub(super) async fn delete_totals(
+    axum::extract::State(app): axum::extract::State<Arc<App>>,
+    Named(name): Named,
+    Caller(caller): Caller,
+) -> Answer {
+    owned(&app, Kind::Totals, "totals", &caller, &name).await?;
+    uninterrupted(erase(app, vec![name])).await
 }
 
 /// Erases a phenotype; unfinished jobs that use it become revoked.
@@ -233,26 +293,4 @@ pub(super) async fn owned(
     } else {
         Err(ApiError::Forbidden("only its owner may do this"))
     }
-}
-
-/// Ends the jobs that use these manifests, then erases them, in this order.
-pub(super) async fn erase(app: Arc<App>, names: Vec<Digest>) -> Result<Response, ApiError> {
-    let mut answer = Erased { manifests: Vec::new(), objects: 0, bytes: 0 };
-    for name in &names {
-        for job in app.index.linked(name, Kind::Job).await? {
-            app.jobs.end(&app, &job, JobState::Revoked, None).await?;
-        }
-    }
-    let _exclusive = app.erasing.write().await;
-    for name in names {
-        let orphans = app.index.erase(&name).await?;
-        if orphans.objects.is_empty() {
-            continue; // somebody else was faster
-        }
-        app.delete(&orphans).await?;
-        answer.manifests.push(name);
-        answer.objects += orphans.objects.len() as u64;
-        answer.bytes += orphans.bytes;
-    }
-    Ok(Json(answer).into_response())
 }

@@ -2,7 +2,11 @@
 //! together.
 #![allow(dead_code)] // documentation: never made, only described
 
+mod study;
+
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+
+pub(super) use study::*;
 
 /// Title, version and signature scheme of the document.
 #[derive(OpenApi)]

@@ -1,96 +1,108 @@
-//! Public key contributions of a study's key holders.
+//! Studies: further signatures, and where one stands.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
-use gwas::wire::Study;
-use gwas::wire::status::KeyContribution;
-use he_core::Digest;
-use he_core::codec::{HEADER_LEN, Header, Kind};
-use he_core::public_key::PublicShare;
+use gwas::wire::{Envelope, Study};
+use he_core::codec::{HEADER_LEN, Kind};
 
 use super::extract::{Caller, Named, Signed};
 use super::manifests::readable;
 use super::{Answer, chunks, schema};
+use crate::accept::{check_signatures, unsigned_by};
 use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
-use crate::index::{Added, StoredObject};
-use crate::records::Record;
-use crate::store::{Class, Receiver};
+use crate::index::Added;
+use crate::release;
+use crate::store::{Class, write_all};
 
-const LIMIT: u64 = Kind::PublicShare.limit() + HEADER_LEN as u64;
+const LIMIT: u64 = (2 << 20) + HEADER_LEN as u64;
 
-/// Stores the calling key holder's contribution to the study's public key, once.
+/// Adds the caller's signature to a study; the body is the study's envelope with it, and may bring others'.
 #[utoipa::path(
-    put, path = "/v1/studies/{digest}/keys", tag = "studies", params(schema::Name),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "object of kind 5"),
+    put, path = "/v1/studies/{digest}/signatures", tag = "studies", params(schema::Name),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Envelope"),
     responses(
-        (status = 201, description = "stored"), (status = 200, description = "already stored"),
+        (status = 201, description = "added"), (status = 200, description = "already there"),
         schema::ManifestRefusals, schema::NotFound
     )
 )]
-pub(super) async fn put_key(
+pub(super) async fn put_signatures(
     State(app): State<Arc<App>>,
     Named(study): Named,
     Signed { caller, body, .. }: Signed<LIMIT>,
 ) -> Answer {
     readable(&app, Kind::Study, "study", &caller, &study).await?;
-    let terms = app.load::<Study>(&study).await?.message;
-    if !terms.key_holders.contains(&caller) {
-        return Err(ApiError::Forbidden("only the study's key holders contribute to its key"));
+    let offered = Envelope::open::<Study>(&body)?;
+    if offered.id != study {
+        return Err(ApiError::Digest { expected: study, found: offered.id });
     }
-    PublicShare::from_bytes(&body, terms.plan.params(), study)?;
-    let key = KeyContribution { party: caller, chunk: Digest::of(&body) };
-    if let Some(known) = app.index.keys(&study).await?.iter().find(|k| k.party == caller) {
-        return if *known == key {
-            Ok(chunks::status(Added::Already).into_response())
-        } else {
-            Err(ApiError::Conflict("you have contributed another key; a contribution is final"))
-        };
+    check_signatures(&offered)?;
+    if !offered.signers.contains(&caller) {
+        return Err(ApiError::Forbidden("who adds signatures to a study signs it too"));
     }
-    let object = StoredObject {
-        digest: key.chunk,
-        class: Class::Chunk,
-        bytes: body.len() as u64,
-        header: Some(Header::parse(&body)?),
-        variants: 0,
-    };
+    let turn = app.checking.lock().await;
+    if unsigned_by(&app.load::<Study>(&study).await?).is_empty() {
+        return Ok(chunks::status(Added::Already).into_response());
+    }
+    if let Some(draft) = &offered.message.draft {
+        is_only_study(&app, draft, &offered.id).await?;
+    }
     let server = Arc::clone(&app);
     let added = uninterrupted(async move {
-        let store = Arc::clone(&app.store);
-        let receiver = blocking(move || {
-            let mut receiver = Receiver::new(store.as_ref(), Class::Chunk, body.len() as u64)?;
-            receiver.write(&body)?;
-            Ok(receiver)
+        let store = Arc::clone(&server);
+        let length = blocking(move || {
+            let stored = store.read_manifest(&study)?;
+            let merged = Envelope::merge(&stored, &body)?;
+            if merged == stored {
+                return Ok(None);
+            }
+            write_all(store.store.as_ref(), Class::Manifest, &study, &merged)?;
+            Ok(Some(merged.len() as u64))
         })
         .await?;
-        chunks::keep(Arc::clone(&app), caller, object, receiver).await?;
-        blocking(move || {
-            let record = Record::Key { study, party: key.party, chunk: key.chunk };
-            Ok(record.write(server.store.as_ref())?)
-        })
-        .await?;
-        Ok(app.index.add_key(&study, &key).await?)
+        if let Some(length) = length {
+            server.index.resized(&study, length).await?;
+        }
+        release::note_manifest(&server, Kind::Study, &study).await?;
+        Ok(if length.is_some() { Added::New } else { Added::Already })
     })
     .await?;
+    drop(turn);
     Ok(chunks::status(added).into_response())
 }
 
-/// The contributions so far.
+/// A draft becomes one study: of several manifests that its coordinator sent, the first that everybody signed.
+async fn is_only_study(
+    app: &Arc<App>,
+    draft: &he_core::Digest,
+    id: &he_core::Digest,
+) -> Result<(), ApiError> {
+    for other in app.index.linked(draft, Kind::Study).await? {
+        if other != *id && unsigned_by(&app.load::<Study>(&other).await?).is_empty() {
+            return Err(ApiError::Conflict(
+                "the draft has become a study already; make a new draft for another one",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Where a study stands, and who has to do what next.
 #[utoipa::path(
-    get, path = "/v1/studies/{digest}/keys", tag = "studies", params(schema::Name),
+    get, path = "/v1/studies/{digest}/status", tag = "studies", params(schema::Name),
     responses(
-        (status = 200, description = "list", body = Vec<schema::KeyContribution>),
+        (status = 200, description = "status", body = schema::StudyStatus),
         schema::NotFound, schema::Refusals
     )
 )]
-pub(super) async fn keys(
+pub(super) async fn status(
     State(app): State<Arc<App>>,
     Named(study): Named,
     Caller(caller): Caller,
 ) -> Answer {
     readable(&app, Kind::Study, "study", &caller, &study).await?;
-    Ok(Json(app.index.keys(&study).await?).into_response())
+    Ok(Json(release::study_status(&app, &study).await?).into_response())
 }

@@ -71,6 +71,14 @@ impl SqliteIndex {
         rows.iter().map(status).collect()
     }
 
+    pub(super) async fn study_jobs_(&self, study: &Digest) -> Outcome<Vec<JobStatus>> {
+        let rows = sqlx::query(status_sql!("WHERE j.study = ? ORDER BY j.place"))
+            .bind(&study.0[..])
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(status).collect()
+    }
+
     pub(super) async fn next_job_(&self) -> Outcome<Option<Digest>> {
         let row: Option<Vec<u8>> = sqlx::query_scalar(
             "SELECT id FROM jobs WHERE state IN ('authorized', 'running') ORDER BY place LIMIT 1",

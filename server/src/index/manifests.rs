@@ -16,8 +16,8 @@ impl SqliteIndex {
         let mut tx = self.write().await?;
         let owner = new.owner.to_string();
         let added = sqlx::query(
-            "INSERT OR IGNORE INTO manifests (id, kind, owner, name, bytes, total, received)
-             VALUES (?, ?, ?, ?, ?, 0, ?)",
+            "INSERT OR IGNORE INTO manifests (id, kind, owner, name, bytes, total, received, expires)
+             VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
         )
         .bind(&new.id.0[..])
         .bind(new.kind as i64)
@@ -25,12 +25,14 @@ impl SqliteIndex {
         .bind(&new.name)
         .bind(signed(new.bytes))
         .bind(signed(new.received))
+        .bind(new.expires.map(signed))
         .execute(&mut *tx)
         .await?
         .rows_affected();
         if added == 0 {
             return Ok(Added::Already);
         }
+        super::once::take(&mut tx, new).await?;
         charge(&mut tx, &new.owner, new.bytes, quota).await?;
         for object in &new.objects {
             let named = sqlx::query(
@@ -64,6 +66,18 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         }
+        for (manifest, reader, because) in &new.lent {
+            // Where the reason has gone meanwhile there is nothing to lend.
+            sqlx::query(
+                "INSERT OR IGNORE INTO readers (manifest, party, because)
+                 SELECT ?1, ?2, m.id FROM manifests m WHERE m.id = ?3",
+            )
+            .bind(&manifest.0[..])
+            .bind(reader.to_string())
+            .bind(&because.0[..])
+            .execute(&mut *tx)
+            .await?;
+        }
         if let Some((study, total)) = &new.job {
             sqlx::query(
                 "INSERT INTO jobs (id, place, study, state, total)
@@ -81,14 +95,20 @@ impl SqliteIndex {
     }
 
     pub(super) async fn manifest_(&self, id: &Digest) -> Outcome<Option<ManifestRow>> {
-        let row: Option<(i64, String, i64)> =
-            sqlx::query_as("SELECT kind, owner, bytes FROM manifests WHERE id = ?")
+        let row: Option<(i64, String, String, i64, i64)> =
+            sqlx::query_as("SELECT kind, owner, name, bytes, received FROM manifests WHERE id = ?")
                 .bind(&id.0[..])
                 .fetch_optional(&self.reader)
                 .await?;
-        row.map(|(code, owner, bytes)| {
-            let bytes = unsigned(bytes);
-            Ok(ManifestRow { id: *id, kind: kind(code)?, owner: party(&owner)?, bytes })
+        row.map(|(code, owner, name, bytes, received)| {
+            Ok(ManifestRow {
+                id: *id,
+                kind: kind(code)?,
+                owner: party(&owner)?,
+                name,
+                bytes: unsigned(bytes),
+                received: unsigned(received),
+            })
         })
         .transpose()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gwas::wire::Did;
+use gwas::wire::draft::Draft;
 use gwas::wire::status::{JobState, JobStatus, KeyContribution, Listed};
 use he_core::Digest;
 use he_core::codec::{Header, Kind};
@@ -15,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{Sqlite, Transaction};
 
 use super::{
-    Added, FinishedUnit, Index, IndexError, ManifestRow, NewManifest, Orphans, Outcome,
+    Added, FinishedUnit, Index, IndexError, ManifestRow, NewManifest, Orphans, Outcome, Slot,
     StoredObject,
 };
 use crate::store::Class;
@@ -180,6 +181,30 @@ impl Index for SqliteIndex {
     }
     async fn keys(&self, study: &Digest) -> Outcome<Vec<KeyContribution>> {
         self.keys_(study).await
+    }
+    async fn once(&self, subject: &Digest, slot: Slot) -> Outcome<Vec<(Did, Digest)>> {
+        self.once_(subject, slot).await
+    }
+    async fn expired(&self, now: u64) -> Outcome<Vec<Digest>> {
+        self.expired_(now).await
+    }
+    async fn resized(&self, id: &Digest, bytes: u64) -> Outcome<()> {
+        self.resized_(id, bytes).await
+    }
+    async fn put_draft(&self, draft: &Draft) -> Outcome<()> {
+        self.put_draft_(draft).await
+    }
+    async fn draft(&self, id: &Digest) -> Outcome<Option<Draft>> {
+        self.draft_(id).await
+    }
+    async fn drafts(&self, party: &Did) -> Outcome<Vec<Draft>> {
+        self.drafts_(party).await
+    }
+    async fn is_member(&self, party: &Did) -> Outcome<bool> {
+        self.is_member_(party).await
+    }
+    async fn study_jobs(&self, study: &Digest) -> Outcome<Vec<JobStatus>> {
+        self.study_jobs_(study).await
     }
     async fn job(&self, id: &Digest) -> Outcome<Option<JobStatus>> {
         self.job_(id).await

@@ -1,149 +1,16 @@
 //! The one idempotent function that does the work: `run_block(job, number)`.
 
-use std::io;
-use std::sync::Arc;
+use gwas::wire::{JobResult, Totals};
+use he_core::codec::{Header, Kind};
+use he_core::layout::{BODIES, Unit};
+use he_core::places::Places;
+use he_core::result::SwitchedUnit;
+use he_core::sum::{UnitInput, sum_totals, sum_unit};
+use he_core::totals::EncryptedTotals;
 
-use gwas::wire::{Dataset, GrantTerms, Job, JobInput, JobResult, Phenotype, Study};
-use he_core::arith::Ring;
-use he_core::codec::{HEADER_LEN, Header, Kind};
-use he_core::grant::SwitchingKey;
-use he_core::kernel::Engine;
-use he_core::layout::{Shape, Unit};
-use he_core::mask::MaskSeed;
-use he_core::sum::{UnitInput, WeightInput, sum_totals, sum_unit};
-use he_core::{Digest, Plan};
-
-use super::StoredChunks;
-use crate::app::App;
-use crate::check::Residues;
+use super::work::{Input, Rows};
+use super::{BlockError, Work};
 use crate::error::ApiError;
-use crate::store::{Class, Damaged, read_all};
-
-/// Why a block could not be computed.
-#[derive(Debug, thiserror::Error)]
-pub enum BlockError {
-    /// A stored object is damaged.
-    #[error("{0}; then send the job again")]
-    Damaged(#[from] Damaged),
-    /// The disk is full.
-    #[error(
-        "the server has no space left for results; when its operator has added some, send the job again"
-    )]
-    Full,
-    /// The owner's quota is used up.
-    #[error(
-        "the results exceed the quota of who asked for the job; delete what is no longer needed, then send the job again"
-    )]
-    Quota,
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<io::Error> for BlockError {
-    fn from(error: io::Error) -> Self {
-        ApiError::from(error).into()
-    }
-}
-
-impl From<ApiError> for BlockError {
-    fn from(error: ApiError) -> Self {
-        match error {
-            ApiError::Damaged(damaged) => Self::Damaged(damaged),
-            ApiError::Full => Self::Full,
-            ApiError::Quota { .. } => Self::Quota,
-            // Details are for the log; the status of a job is read by several parties.
-            ApiError::Internal(detail) => {
-                tracing::error!(detail, "a job failed");
-                Self::Failed(
-                    "the server failed; tell its operator the digest of the job".to_owned(),
-                )
-            }
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-/// Everything that a job's blocks need, loaded once.
-pub struct Work {
-    /// The job.
-    pub id: Digest,
-    /// When its grant ends, in seconds since 1970.
-    pub expires: u64,
-    /// Rows that take part.
-    pub people: u32,
-    plan: Plan,
-    /// Number in the dataset of each of the study's planes.
-    planes: Vec<u8>,
-    shape: Shape,
-    mask_seed: MaskSeed,
-    genotypes: StoredChunks,
-    weight_shape: Shape,
-    weight_seed: MaskSeed,
-    weights: StoredChunks,
-    rows: Vec<u32>,
-    key: SwitchingKey,
-    ring: Ring,
-    engine: Engine,
-}
-
-impl Work {
-    /// Loads a job's inputs.
-    ///
-    /// # Errors
-    /// When one is missing or damaged.
-    pub fn load(app: &Arc<App>, id: &Digest) -> Result<Self, BlockError> {
-        let job = app.load_blocking::<Job>(id)?.message;
-        let input = job.inputs.first().copied();
-        let JobInput { dataset, phenotype, grant } =
-            input.ok_or_else(|| BlockError::Failed("the job has no input".to_owned()))?;
-        let study = app.load_blocking::<Study>(&job.study)?.message;
-        let dataset = app.load_blocking::<Dataset>(&dataset)?.message;
-        let phenotype = app.load_blocking::<Phenotype>(&phenotype)?.message;
-        let terms = app.load_blocking::<GrantTerms>(&grant)?.message;
-
-        let params = study.plan.params();
-        let key = terms.switching_key.digest;
-        app.verified.open(app.store.as_ref(), &key, || Residues::of_polynomials(params))?;
-        let limit = Kind::SwitchingKey.limit() + HEADER_LEN as u64;
-        let bytes = read_all(app.store.as_ref(), Class::Chunk, &key, limit)?;
-        let key = SwitchingKey::from_bytes(&bytes, params, job.study).map_err(ApiError::from)?;
-
-        let plane =
-            |kind| dataset.planes.iter().position(|p| p == kind).and_then(|p| u8::try_from(p).ok());
-        let planes: Option<Vec<u8>> = study.planes.iter().map(plane).collect();
-        let planes = planes.ok_or_else(|| {
-            BlockError::Failed("the dataset lacks a plane of the study".to_owned())
-        })?;
-        let (shape, weight_shape) = (dataset.shape(), phenotype.shape());
-        let taking_part = |row: &u32| phenotype.participating.contains(*row);
-        Ok(Self {
-            id: *id,
-            expires: terms.expires,
-            people: phenotype.participating.count(),
-            plan: study.plan,
-            planes,
-            shape,
-            mask_seed: dataset.mask_seed,
-            genotypes: StoredChunks::new(Arc::clone(app), shape, dataset.chunks),
-            weight_shape,
-            weight_seed: phenotype.mask_seed,
-            rows: (0..phenotype.rows).filter(taking_part).collect(),
-            weights: StoredChunks::new(Arc::clone(app), weight_shape, phenotype.chunks),
-            key,
-            ring: Ring::new(params),
-            engine: Engine::detect(),
-        })
-    }
-
-    /// The blocks: `(plane of the study, group)` of every unit, planes outermost, then the totals.
-    pub fn blocks(&self) -> impl Iterator<Item = (u8, u32)> + use<'_> {
-        let groups = self.shape.groups();
-        let units =
-            (0u8..).zip(&self.planes).flat_map(move |(p, _)| (0..groups).map(move |g| (p, g)));
-        units.chain([(JobResult::TOTALS_PLANE, 0)])
-    }
-}
 
 /// Computes one block of a job: the bytes of a result unit, with their header. Deterministic. Called on the pool of the
 /// jobs, whose threads it uses.
@@ -151,31 +18,136 @@ impl Work {
 /// # Errors
 /// When an input is damaged.
 pub fn run_block(work: &Work, (plane, group): (u8, u32)) -> Result<(Header, Vec<u8>), BlockError> {
-    let weights = WeightInput {
-        shape: work.weight_shape,
-        mask_seed: work.weight_seed,
-        source: &work.weights,
-    };
-    let switched = if plane == JobResult::TOTALS_PLANE {
-        let sums = sum_totals(work.engine, &weights, &work.rows)?;
-        work.key.switch_totals(work.engine, &work.ring, &work.plan, &sums)
+    let unit = if plane == JobResult::TOTALS_PLANE {
+        totals(work, group)?
     } else {
-        let stored = work.planes.get(usize::from(plane)).copied();
-        let stored = stored.ok_or_else(|| BlockError::Failed("no such block".to_owned()))?;
-        let sums = sum_unit(
-            work.engine,
-            &UnitInput {
-                shape: work.shape,
-                mask_seed: work.mask_seed,
-                source: &work.genotypes,
-                unit: Unit { plane: stored, group },
-                weights,
-                rows: &work.rows,
-            },
-        )?;
-        work.key.switch_unit(work.engine, &work.ring, &work.plan, &sums)
+        sums(work, plane, group)?
     };
-    let bytes = switched.to_bytes(work.id.short(), plane, group);
+    let bytes = unit.to_bytes(work.id.short(), plane, group);
     let header = Header::parse(&bytes).map_err(ApiError::from)?;
     Ok((header, bytes))
+}
+
+/// The sums of one unit over all inputs: each is switched with its own grant, then they are added.
+fn sums(work: &Work, plane: u8, group: u32) -> Result<SwitchedUnit, BlockError> {
+    let mut sum = None;
+    for input in &work.inputs {
+        let unit = match input {
+            Input::Rows(rows) => switched(work, rows, plane, group)?,
+            Input::Totals(totals) => {
+                let object = totals.units.iter().find(|u| (u.plane, u.group) == (plane, group));
+                let object = object.ok_or_else(no_such_block)?;
+                read(work, &object.chunk.digest, plane, group)?
+            }
+        };
+        add(work, &mut sum, unit)?;
+    }
+    sum.ok_or_else(no_such_block)
+}
+
+fn switched(work: &Work, rows: &Rows, plane: u8, group: u32) -> Result<SwitchedUnit, BlockError> {
+    let stored = rows.planes.get(usize::from(plane)).copied().ok_or_else(no_such_block)?;
+    let sums = sum_unit(
+        work.engine,
+        &UnitInput {
+            shape: rows.shape,
+            mask_seed: rows.mask_seed,
+            source: &rows.genotypes,
+            unit: Unit { plane: stored, group },
+            weights: rows.weights(),
+            rows: &rows.rows,
+        },
+    )?;
+    let key = work.key(&rows.key)?;
+    Ok(if work.has_plain_sums() {
+        key.switch_unit(work.engine, &work.ring, &work.study.plan, &sums)
+    } else {
+        key.switch_weighted(work.engine, &work.ring, &sums)
+    })
+}
+
+/// One object of totals: for each of its presence patterns the sum over the inputs that have the pattern's variants.
+fn totals(work: &Work, group: u32) -> Result<SwitchedUnit, BlockError> {
+    let degree = work.ring.params().degree() as u32;
+    let first = group * BODIES as u32;
+    let polynomials = work.presence.patterns().div_ceil(degree);
+    let bodies = polynomials.saturating_sub(first).min(BODIES as u32);
+    let mut sums: Vec<Option<SwitchedUnit>> = (0..bodies).map(|_| None).collect();
+    for (number, input) in work.inputs.iter().enumerate() {
+        let constants = Constants::load(work, input)?;
+        for (body, sum) in (first..).zip(&mut sums) {
+            let patterns = body * degree..(body + 1) * degree;
+            let places: Vec<usize> = (0..)
+                .zip(patterns)
+                .filter(|(_, pattern)| work.presence.contains(*pattern, number))
+                .map(|(place, _)| place)
+                .collect();
+            if !places.is_empty() {
+                let unit = constants.at(work, &Places::new(&work.ring, places))?;
+                add(work, sum, unit)?;
+            }
+        }
+    }
+    // Every pattern has an input, so every body has a sum.
+    let units: Option<Vec<SwitchedUnit>> = sums.into_iter().collect();
+    SwitchedUnit::joined(&work.study.plan, &units.ok_or_else(no_such_block)?)
+        .map_err(|e| BlockError::Failed(e.to_string()))
+}
+
+/// The totals of one input, before they are put in their places.
+enum Constants<'a> {
+    Rows(&'a Rows, he_core::sum::TotalSums),
+    Encrypted(SwitchedUnit),
+}
+
+impl<'a> Constants<'a> {
+    fn load(work: &Work, input: &'a Input) -> Result<Self, BlockError> {
+        match input {
+            Input::Rows(rows) => Ok(Self::Rows(rows, sum_totals(&rows.weights(), &rows.rows)?)),
+            Input::Totals(Totals { totals, .. }) => {
+                let unit = read(work, &totals.digest, JobResult::TOTALS_PLANE, 0)?;
+                Ok(Self::Encrypted(unit))
+            }
+        }
+    }
+
+    /// The totals at these places, under the study's key. They are placed before they are switched, so that the noise of
+    /// switching is not multiplied.
+    fn at(&self, work: &Work, places: &Places) -> Result<SwitchedUnit, BlockError> {
+        match self {
+            Self::Rows(rows, sums) => {
+                let (plan, placed) = (&work.study.plan, sums.placed(places));
+                Ok(work.key(&rows.key)?.switch_totals(work.engine, &work.ring, plan, &placed))
+            }
+            Self::Encrypted(unit) => Ok(unit.placed(places)),
+        }
+    }
+}
+
+/// A site's encrypted totals of that place.
+fn read(
+    work: &Work,
+    digest: &he_core::Digest,
+    plane: u8,
+    group: u32,
+) -> Result<SwitchedUnit, BlockError> {
+    let bytes = work.object(digest, Kind::EncryptedTotals)?;
+    let params = work.ring.params();
+    let totals = EncryptedTotals::from_bytes(&bytes, params, work.study_id, plane, group);
+    Ok(totals.map_err(ApiError::from)?.into_unit())
+}
+
+fn add(work: &Work, sum: &mut Option<SwitchedUnit>, unit: SwitchedUnit) -> Result<(), BlockError> {
+    match sum {
+        None => *sum = Some(unit),
+        Some(sum) => {
+            let added = sum.add(&work.study.plan, &unit);
+            added.map_err(|e| BlockError::Failed(e.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+fn no_such_block() -> BlockError {
+    BlockError::Failed("no such block".to_owned())
 }

@@ -18,6 +18,7 @@ use super::{BlockError, Work, run_block};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::index::{FinishedUnit, StoredObject};
+use crate::release;
 use crate::store::{Class, write_all};
 
 /// How long to wait after the index failed.
@@ -215,7 +216,6 @@ impl Runner {
             self.runtime.block_on(self.app.index.units(&work.id)).map_err(ApiError::from)?;
         let (totals, units): (Vec<_>, Vec<_>) =
             units.into_iter().partition(|unit| unit.plane == JobResult::TOTALS_PLANE);
-        let totals = totals.first().map(|unit| unit.object);
         let result = JobResult {
             job: work.id,
             people: work.people,
@@ -223,7 +223,7 @@ impl Runner {
                 .into_iter()
                 .map(|u| UnitResult { plane: u.plane, group: u.group, chunk: u.object })
                 .collect(),
-            totals: totals.ok_or_else(|| BlockError::Failed("the totals are missing".into()))?,
+            totals: totals.into_iter().map(|unit| unit.object).collect(),
         };
         let bytes = encode(&result).map_err(ApiError::from)?;
         let object = StoredObject {
@@ -239,7 +239,11 @@ impl Runner {
             write_all(app.store.as_ref(), Class::Chunk, &object.digest, &bytes)?;
             let done = app.index.finish_job(&work.id, &object, app.limits.quota).await;
             self.keep_if_known(&object.digest).await?;
-            Ok(if done.map_err(ApiError::from)? { Turn::Computed } else { Turn::Ended })
+            if !done.map_err(ApiError::from)? {
+                return Ok(Turn::Ended);
+            }
+            release::note_computed(app, &work.id).await?;
+            Ok(Turn::Computed)
         })
     }
 }

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gwas::wire::status::{JobState, KeyContribution};
-use gwas::wire::{ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobResult, Phenotype, Study};
+use gwas::wire::{
+    ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
+    Phenotype, ShareCommitment, Shares, Study, Totals,
+};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Header, Kind, Message};
 use serde::Serialize;
@@ -20,6 +23,7 @@ use crate::clock;
 use crate::error::ApiError;
 use crate::index::{Added, FinishedUnit, NewManifest, SqliteIndex, StoredObject};
 use crate::lock::Lock;
+use crate::logs::Logs;
 use crate::policy::{Limits, Policy};
 use crate::records::Record;
 use crate::server::{StartError, make_folder};
@@ -53,9 +57,12 @@ pub async fn reindex(path: &Path, prune: bool) -> Result<ReindexReport, StartErr
     remove(&fresh, &["", "-wal", "-shm"]).map_err(data)?;
     let index = SqliteIndex::open(&fresh, true).await?;
     let limits = Limits { quota: u64::MAX >> 1, ..Limits::default() };
+    // Logs are what they are: nothing is derived from them, and nothing could make them again.
+    let logs = Logs::open(&path.join("logs"), true).map_err(data)?;
     let app = App::new(Parts {
         store,
         index: Arc::new(index.clone()),
+        logs: Arc::new(logs),
         origins: Vec::new(),
         policy: Policy::Open,
         limits,
@@ -95,10 +102,24 @@ pub(super) fn manifest_kind(bytes: &[u8]) -> Option<(Kind, Digest)> {
         .or_else(|| of::<Study>(bytes))
         .or_else(|| of::<GrantTerms>(bytes))
         .or_else(|| of::<Job>(bytes))
+        .or_else(|| of::<Totals>(bytes))
+        .or_else(|| of::<KeyCommitment>(bytes))
+        .or_else(|| of::<ShareCommitment>(bytes))
+        .or_else(|| of::<Shares>(bytes))
 }
 
 /// Manifests in the order in which they name each other.
-const ORDER: [Kind; 5] = [Kind::Dataset, Kind::Phenotype, Kind::Study, Kind::Grant, Kind::Job];
+const ORDER: [Kind; 9] = [
+    Kind::Dataset,
+    Kind::Phenotype,
+    Kind::Study,
+    Kind::KeyCommitment,
+    Kind::Grant,
+    Kind::Totals,
+    Kind::Job,
+    Kind::ShareCommitment,
+    Kind::Shares,
+];
 
 struct Rebuild {
     app: Arc<App>,
@@ -118,6 +139,8 @@ impl Rebuild {
                 }
             }
         }
+        // Studies name their drafts.
+        self.drafts().await?;
         for kind in ORDER {
             for name in names.remove(&kind).unwrap_or_default() {
                 match self.manifest(kind, &name).await {
@@ -186,6 +209,17 @@ impl Rebuild {
                 let opened = Envelope::open::<GrantTerms>(envelope)?;
                 (opened.signers, vec![opened.message.switching_key], None)
             }
+            Kind::Totals => {
+                let opened = Envelope::open::<Totals>(envelope)?;
+                let totals = opened.message;
+                let units = totals.units.iter().map(|unit| unit.chunk);
+                (opened.signers, units.chain([totals.totals]).collect(), None)
+            }
+            Kind::Shares => {
+                let opened = Envelope::open::<Shares>(envelope)?;
+                let chunks = opened.message.sealed.into_iter().flat_map(|sealed| sealed.chunks);
+                (opened.signers, chunks.collect(), None)
+            }
             _ => return Ok(()),
         };
         let Some(owner) = owner.first() else {
@@ -218,21 +252,25 @@ impl Rebuild {
         let study = self.app.load::<Study>(&opened.message.study).await?.message;
         let owner = opened.signers.first().copied();
         let owner = owner.ok_or(ApiError::Forbidden("the job is not signed"))?;
-        let readers = study.key_holders.iter().copied().chain([study.coordinator, owner]);
+        let readers = study.organisers().chain(study.analysts.iter().copied()).chain([owner]);
         let bytes = self.app.store.open(Class::Manifest, name)?.version()?.length;
-        let input = opened.message.inputs.iter().flat_map(|i| [i.dataset, i.phenotype, i.grant]);
+        let input = opened.message.inputs.iter().flat_map(JobInput::manifests);
         Ok(NewManifest {
-            id: *name,
-            kind: Kind::Job,
-            owner,
-            name: String::new(),
-            bytes,
-            received,
-            objects: Vec::new(),
             links: input.chain([opened.message.study]).collect(),
             readers: readers.map(|party| (*name, party)).collect(),
             job: Some((opened.message.study, 0)),
+            ..NewManifest::new(*name, Kind::Job, owner, bytes, received)
         })
+    }
+
+    /// Takes over the drafts.
+    async fn drafts(&mut self) -> Result<(), StartError> {
+        for name in self.list(Class::Record)? {
+            if let Ok(Record::Draft(draft)) = Record::read(self.app.store.as_ref(), &name) {
+                self.app.index.put_draft(&draft).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes over the server's own records; returns the cancelled jobs.
@@ -250,6 +288,7 @@ impl Rebuild {
                         self.app.index.add_key(&study, &key).await?;
                     }
                 }
+                Ok(Record::Draft(_)) => {}
                 Err(error) => self.report.skipped.push(format!("record {name}: {error}")),
             }
         }
@@ -300,10 +339,8 @@ impl Rebuild {
         for job in self.jobs.values() {
             let inputs = self.app.load::<Job>(job).await?.message.inputs;
             let mut complete = true;
-            for input in inputs {
-                for name in [input.dataset, input.phenotype, input.grant] {
-                    complete &= self.app.index.manifest(&name).await?.is_some();
-                }
+            for name in inputs.iter().flat_map(JobInput::manifests) {
+                complete &= self.app.index.manifest(&name).await?.is_some();
             }
             let to = match (cancelled.contains(job), complete) {
                 (true, _) => JobState::Cancelled,

@@ -9,7 +9,7 @@ use he_core::mask::MaskSeed;
 use he_core::{Digest, Plan, PlanRequest};
 use hegwas_server::store::Class;
 
-use crate::common::objects::{chunks, envelope, named};
+use crate::common::objects::{ceremony, chunks, commit, envelope, named};
 use crate::common::{Party, Running, World, config, now};
 use crate::flow::run;
 use crate::uploads::files;
@@ -94,14 +94,7 @@ async fn envelopes_are_signed_by_the_right_parties() {
     study(&Study { variants: 11, ..world.study.clone() }, &[owner])
         .await
         .refused(422, "inconsistent");
-    // Several key holders all sign.
-    let request = PlanRequest { holders: 2, smudging_bits: 40, ..PlanRequest::sole_holder(100) };
-    let mut holders = vec![owner.did, other.did];
-    holders.sort();
-    let several =
-        Study { plan: Plan::new(request).unwrap(), key_holders: holders, ..world.study.clone() };
-    study(&several, &[owner]).await.refused(403, "forbidden");
-    study(&several, &[owner, other]).await.ok(201);
+    study(&world.study, &[owner, other]).await.refused(403, "forbidden"); // no party of it
     study(&world.study, &[owner]).await.ok(201);
     // A dataset has one owner.
     let both = [owner, other];
@@ -124,9 +117,11 @@ async fn envelopes_are_signed_by_the_right_parties() {
     put(&path, vec![0; 3 << 20]).await.refused(413, "too-large");
     // A key contribution that belongs elsewhere, then the right one, then another.
     let keys = format!("/v1/studies/{id}/keys");
+    put(&keys, world.share.to_vec()).await.refused(409, "waiting"); // not committed to
+    commit(&url, &world.study, id, owner).await.ok(201);
     let mut foreign = world.share.to_vec();
     foreign[33] ^= 1;
-    put(&keys, foreign).await.refused(400, "malformed");
+    put(&keys, foreign).await.refused(422, "inconsistent");
     put(&keys, world.share.to_vec()).await.ok(201);
     let mut second = world.share.to_vec();
     second[64] ^= 1;
@@ -159,7 +154,11 @@ async fn grants_and_jobs_are_checked() {
     let planes = vec![PlaneKind::Dosage, PlaneKind::HomAlt];
     let wider = Study { planes, ..world.study.clone() };
     World::put_message(&url, owner, "studies", &wider, &[owner]).await.ok(201);
-    let wider = envelope(&wider, &[]).0;
+    let (terms, wider) = (wider.clone(), envelope(&wider, &[]).0);
+    grant(&GrantTerms { study: wider, ..good }).await.refused(409, "waiting"); // without a key
+    commit(&url, &terms, wider, owner).await.ok(201);
+    let revealed = ceremony(&terms, wider, &[owner]).remove(0);
+    owner.put(&url, &format!("/v1/studies/{wider}/keys"), revealed).await.ok(201);
     grant(&GrantTerms { study: wider, ..good }).await.refused(422, "inconsistent");
     let thief = Party::new();
     let stolen = World::put_message(&url, &thief, "grants", &good, &[&thief]).await;
@@ -168,11 +167,15 @@ async fn grants_and_jobs_are_checked() {
 
     let job = async |job: &Job| World::put_message(&url, owner, "jobs", job, &[owner]).await;
     let input = world.job.inputs[0];
-    let with = |input: JobInput| Job { inputs: vec![input], ..world.job.clone() };
+    let JobInput::Rows { dataset, phenotype, grant: granted } = input else { panic!() };
+    let with = |dataset, phenotype, grant| {
+        let inputs = vec![JobInput::Rows { dataset, phenotype, grant }];
+        Job { inputs, ..world.job.clone() }
+    };
     let nothing = Digest::of(b"x");
-    job(&with(JobInput { grant: nothing, ..input })).await.refused(409, "missing");
-    job(&with(JobInput { phenotype: nothing, ..input })).await.refused(409, "missing");
-    job(&with(JobInput { dataset: nothing, ..input })).await.refused(422, "inconsistent");
+    job(&with(dataset, phenotype, nothing)).await.refused(409, "missing");
+    job(&with(dataset, nothing, granted)).await.refused(409, "missing");
+    job(&with(nothing, phenotype, granted)).await.refused(422, "inconsistent");
     job(&Job { study: nothing, ..world.job.clone() }).await.refused(409, "missing");
     job(&Job { study: wider, ..world.job.clone() }).await.refused(422, "inconsistent");
     World::put_message(&url, &thief, "jobs", &world.job, &[&thief]).await.refused(409, "missing");
@@ -180,7 +183,7 @@ async fn grants_and_jobs_are_checked() {
     let few = Phenotype { participating: RowSet::new(4, |r| r == 0), ..world.phenotype.clone() };
     World::put_message(&url, owner, "phenotypes", &few, &[owner]).await.ok(201);
     let few = envelope(&few, &[]).0;
-    job(&with(JobInput { phenotype: few, ..input })).await.refused(422, "inconsistent");
+    job(&with(dataset, few, granted)).await.refused(422, "inconsistent");
     let early = owner.get(&url, &format!("/v1/jobs/{}/result", world.job_id)).await;
     early.refused(404, "not-found");
     // After its end a grant is worth nothing.
@@ -216,16 +219,16 @@ async fn erasing_leaves_nothing_but_results() {
         assert!(store.open(Class::Chunk, &Digest::of(chunk)).is_err());
     }
     // The study's result stays until its job is erased.
-    owner.get(&url, &format!("/v1/chunks/{}", result.totals.digest)).await.ok(200);
+    owner.get(&url, &format!("/v1/chunks/{}", result.totals[0].digest)).await.ok(200);
     owner.get(&url, &format!("/v1/panels/{}", world.panel)).await.ok(200);
     owner.delete(&url, &format!("/v1/jobs/{}", world.job_id)).await.ok(200);
     owner
-        .get(&url, &format!("/v1/chunks/{}", result.totals.digest))
+        .get(&url, &format!("/v1/chunks/{}", result.totals[0].digest))
         .await
         .refused(404, "not-found");
     assert!(server.server.app.index.erasing().await.unwrap().is_empty());
-    // Panel, study, its key and the key's record are left.
-    assert_eq!(files(folder.path()), 4);
+    // Panel, study, its key with the commitment to it, and the key's record are left.
+    assert_eq!(files(folder.path()), 5);
     let after = server.server.app.index.usage(&owner.did).await.unwrap();
     assert!(after < before, "{after} {before}");
 }

@@ -21,7 +21,7 @@ pub async fn run(url: &str, world: &World) -> (JobResult, Vec<Vec<u8>>) {
     assert_eq!(status.result, Some(Digest::of(&bytes)));
     let result: JobResult = decode(&bytes).unwrap();
     let mut objects = Vec::new();
-    let chunks = result.units.iter().map(|u| u.chunk).chain([result.totals]);
+    let chunks = result.units.iter().map(|u| u.chunk).chain(result.totals.iter().copied());
     for chunk in chunks {
         let path = format!("/v1/chunks/{}", chunk.digest);
         let bytes = world.owner.get(url, &path).await.ok(200).body;
@@ -156,7 +156,7 @@ async fn two_parties_and_what_each_may_read() {
         stranger.get(&url, path).await.refused(404, "not-found");
     }
     let bytes = organiser.get(&url, &result).await.ok(200).body;
-    let totals = decode::<JobResult>(&bytes).unwrap().totals.digest;
+    let totals = decode::<JobResult>(&bytes).unwrap().totals[0].digest;
     let private = [
         format!("/v1/datasets/{}", world.dataset_id),
         format!("/v1/phenotypes/{}", world.phenotype_id),

@@ -5,6 +5,7 @@
 mod access;
 mod auth;
 mod common;
+mod consortium;
 mod flow;
 mod openapi;
 mod process;

@@ -2,14 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use axum::body::Bytes;
+use ed25519_dalek::Signer as _;
+use gwas::wire::draft::{Acceptance, Invitation, NewDraft, NewInvitation, Role};
+use gwas::wire::log::{Event, LogEntry};
 use gwas::wire::status::{
-    ChunkQuery, Erased, JobState, JobStatus, KeyContribution, Listed, Problem,
+    Action, ChunkQuery, Committed, Erased, GrantStatus, JobState, JobStatus, KeyContribution,
+    Listed, Problem, ShareStatus, StudyPhase, StudyStatus, Todo,
 };
+use gwas::wire::{JobInput, SharePhase};
 use he_core::Digest;
 use serde_json::Value;
 
 use crate::common::client::Draft;
-use crate::common::{Party, Running, World, config};
+use crate::common::consortium::{few_planes, put_chunk, share_commitment, shares};
+use crate::common::objects::{commitment, contribution, envelope};
+use crate::common::{Consortium, Party, Running, World, config, now};
 use crate::flow::run;
 
 fn routes(document: &Value) -> BTreeSet<(String, String)> {
@@ -72,8 +80,10 @@ async fn every_documented_request_gets_a_documented_answer() {
     all.sort_by_key(|(method, path)| {
         (method == "DELETE", !path.contains("grants"), path.contains("datasets"))
     });
+    let examples = Examples::new(&url).await;
     let mut example = 0;
     for (method, path) in all {
+        let (owner, name) = examples.party(&path).unwrap_or((owner, Digest::default()));
         let name = match path.split('/').nth(2) {
             Some("chunks") => Digest::of(&world.genotypes[0]),
             Some("panels") => world.panel,
@@ -81,7 +91,8 @@ async fn every_documented_request_gets_a_documented_answer() {
             Some("phenotypes") => world.phenotype_id,
             Some("studies") => world.study_id,
             Some("grants") => world.grant_id,
-            _ => world.job_id,
+            Some("jobs") => world.job_id,
+            _ => name,
         };
         let responses = &document["paths"][&path][method.to_lowercase()]["responses"];
         let documented = |status: u16| responses.get(status.to_string()).is_some();
@@ -90,6 +101,12 @@ async fn every_documented_request_gets_a_documented_answer() {
             ("PUT", "/v1/chunks/{digest}") => world.genotypes[0].clone(),
             ("PUT", "/v1/panels/{digest}") => world.panel_text.clone(),
             ("PUT", "/v1/studies/{digest}/keys") => world.share.clone(),
+            ("PUT", "/v1/studies/{digest}/signatures") => envelope(&world.study, &[owner]).1,
+            ("PUT", "/v1/studies/{digest}/commitments") => {
+                let object = contribution(&world.study, world.study_id, owner);
+                envelope(&commitment(world.study_id, owner, &object), &[owner]).1
+            }
+            ("POST", path) if examples.body(path).is_some() => examples.body(path).unwrap(),
             ("PUT", _) => owner.get(&url, &concrete).await.ok(200).body,
             ("POST", "/v1/chunks/missing") => b"{\"digests\":[]}"[..].into(),
             _ => Default::default(),
@@ -120,6 +137,82 @@ async fn every_documented_request_gets_a_documented_answer() {
     unsigned("PATCH", "/v1/datasets").send().await.refused(405, "no-method");
 }
 
+/// What several parties did, one of each.
+struct Examples {
+    c: Consortium,
+    totals: Digest,
+    key_commitment: Digest,
+    share_commitment: Digest,
+    shares: Digest,
+    new: NewDraft,
+    token: Party,
+}
+
+impl Examples {
+    async fn new(url: &str) -> Self {
+        let c = Consortium::new(1, 10, few_planes);
+        c.push_key(url).await;
+        let (owner, holder) = (&c.owners[0], &c.holders[0]);
+        let totals = c.push_totals(url, owner, &c.totals(3, 7, None)).await;
+        let result = c.run(url, &c.job(vec![JobInput::Totals { totals }], 1)).await;
+        let id = Digest::of(&he_core::codec::encode(&result).unwrap());
+        let mut share_commitment_id = Digest::default();
+        for party in c.holders.iter().rev() {
+            let message = share_commitment(party, (&result, id), SharePhase::Totals);
+            World::put_message(url, party, "share-commitments", &message, &[party]).await.ok(201);
+            share_commitment_id = envelope(&message, &[]).0;
+        }
+        let (message, objects) = shares(&c.study, holder, &result, SharePhase::Totals);
+        for object in &objects {
+            put_chunk(url, holder, object).await.ok(201);
+        }
+        World::put_message(url, holder, "shares", &message, &[holder]).await.ok(201);
+        let object = contribution(&c.study, c.study_id, holder);
+        let key_commitment = envelope(&commitment(c.study_id, holder, &object), &[]).0;
+        let new = NewDraft { name: "x".into(), purpose: "y".into(), nonce: Digest::of(b"n") };
+        let body = serde_json::to_vec(&new).unwrap();
+        c.coordinator.post(url, "/v1/drafts", body).await.ok(201);
+        let shares = envelope(&message, &[]).0;
+        let (share_commitment, token) = (share_commitment_id, Party::new());
+        Self { c, totals, key_commitment, share_commitment, shares, new, token }
+    }
+
+    /// Who asks, and for what.
+    fn party(&self, path: &str) -> Option<(&Party, Digest)> {
+        let holder = &self.c.holders[0];
+        match path.split('/').nth(2) {
+            Some("totals") => Some((&self.c.owners[0], self.totals)),
+            Some("key-commitments") => Some((holder, self.key_commitment)),
+            Some("share-commitments") => Some((holder, self.share_commitment)),
+            Some("shares") => Some((holder, self.shares)),
+            Some("drafts" | "invitations") => {
+                Some((&self.c.coordinator, self.new.id(&self.c.coordinator.did)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Bodies of JSON.
+    fn body(&self, path: &str) -> Option<Bytes> {
+        let (key, role) = (self.token.did, Role::DataOwner);
+        let body = match path {
+            "/v1/drafts" => serde_json::to_vec(&self.new),
+            "/v1/drafts/{digest}/invitations" => {
+                serde_json::to_vec(&NewInvitation { key, role, expires: now() + 600 })
+            }
+            "/v1/invitations/accept" => serde_json::to_vec(&self.acceptance()),
+            _ => return None,
+        };
+        Some(body.unwrap().into())
+    }
+
+    fn acceptance(&self) -> Acceptance {
+        let party = self.c.coordinator.did;
+        let sign = |m: &[u8]| self.token.key.sign(m).to_bytes();
+        Acceptance::new(self.new.id(&party), self.token.did, party, Some("age1x".into()), sign)
+    }
+}
+
 /// Whether a JSON value has exactly the properties of a documented schema, each of the documented type.
 fn fits(document: &Value, name: &str, value: &Value) {
     let schema = &document["components"]["schemas"][name];
@@ -133,6 +226,7 @@ fn fits(document: &Value, name: &str, value: &Value) {
             Value::Number(n) if n.is_f64() => "number",
             Value::Number(_) => "integer",
             Value::Array(_) => "array",
+            Value::Object(_) => "$ref",
             other => panic!("{name}.{key}: {other}"),
         };
         let text = property.to_string();
@@ -157,6 +251,7 @@ fn documented_bodies_are_the_wire_types() {
         error: Some("x".into()),
     };
     fits(&document, "JobStatus", &to(&status));
+    let job_status = status;
     let created = "2026-01-01T00:00:00Z".to_owned();
     fits(
         &document,
@@ -172,6 +267,46 @@ fn documented_bodies_are_the_wire_types() {
         "Problem",
         &to(&Problem { kind: text(), title: text(), status: 404, detail: text(), remedy: text() }),
     );
+    let (job, name) = (Some(digest), text());
+    let todo = Todo { party, action: Action::CommitTotals, job };
+    fits(&document, "Todo", &to(&todo));
+    let grant = GrantStatus { grant: digest, party, dataset: digest, expires: 1 };
+    fits(&document, "GrantStatus", &to(&grant));
+    let status = StudyStatus {
+        study: digest,
+        phase: StudyPhase::Ready,
+        todo: vec![todo],
+        grants: vec![grant],
+        totals: vec![],
+        jobs: vec![],
+    };
+    fits(&document, "StudyStatus", &to(&status));
+    fits(&document, "Committed", &to(&Committed { party, manifest: digest }));
+    let phase = SharePhase::Totals;
+    let share = ShareStatus { party, phase, commitment: job, shares: job };
+    fits(&document, "ShareStatus", &to(&share));
+    let entry =
+        LogEntry { seq: 1, prev: digest, time: 2, party, event: Event::Signed, digests: vec![] };
+    fits(&document, "LogEntry", &to(&entry));
+    let new = NewDraft { name: text(), purpose: text(), nonce: digest };
+    fits(&document, "NewDraft", &to(&new));
+    let role = Role::Analyst;
+    fits(&document, "NewInvitation", &to(&NewInvitation { key: party, role, expires: 1 }));
+    let accepted = Acceptance::new(digest, party, party, Some(text()), |_| [0; 64]);
+    fits(&document, "Acceptance", &to(&accepted));
+    let accepted = Some(accepted);
+    let invitation = Invitation { key: party, role, expires: 1, accepted };
+    fits(&document, "Invitation", &to(&invitation));
+    let draft = gwas::wire::draft::Draft {
+        id: digest,
+        name,
+        purpose: text(),
+        coordinator: party,
+        created: 1,
+        invitations: vec![invitation],
+    };
+    fits(&document, "Draft", &to(&draft));
+    let status = job_status;
     let states = document["components"]["schemas"]["State"]["enum"].as_array().unwrap().clone();
     assert!(states.contains(&to(&status)["state"]) && states.len() == 9);
 }

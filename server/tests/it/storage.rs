@@ -226,7 +226,7 @@ async fn a_lost_index_is_rebuilt() {
     let path = format!("/v1/jobs/{}/result", result.job);
     let bytes = organiser.get(&url, &path).await.ok(200).body;
     assert_eq!(he_core::codec::decode::<gwas::wire::JobResult>(&bytes).unwrap(), result);
-    let totals = format!("/v1/chunks/{}", result.totals.digest);
+    let totals = format!("/v1/chunks/{}", result.totals[0].digest);
     assert_eq!(organiser.get(&url, &totals).await.ok(200).body, objects.last().unwrap()[..]);
     let stranger = Party::new();
     stranger.get(&url, &totals).await.refused(404, "not-found");

@@ -1,6 +1,7 @@
 //! A client that signs, and small valid objects of random ciphertexts: any words below the primes are one.
 
 pub mod client;
+pub mod consortium;
 pub mod objects;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use hegwas_server::policy::{Limits, Policy};
 use hegwas_server::server::{Data, Server};
 
 pub use client::{Answer, Party};
+pub use consortium::Consortium;
 pub use objects::World;
 
 /// A configuration for tests: any free port, everybody may use it, two threads.

@@ -3,10 +3,13 @@
 use axum::body::Bytes;
 use gwas::panel::{Panel, ReferenceStatus, Variant};
 use gwas::wire::{
-    ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, Phenotype, PlaneKind, RowSet, Study,
+    ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, KeyCommitment, Participation,
+    Phenotype, PlaneKind, Release, RowSet, Statistic, Study, StudyLimits,
 };
 use he_core::arith::pack::{pack, packed_len};
+use he_core::ceremony::key_round;
 use he_core::codec::{Header, Kind, Message};
+use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::grant::{COMPONENTS, SwitchingKey};
 use he_core::layout::Shape;
 use he_core::mask::{MaskExpander, MaskIndex, MaskSeed};
@@ -72,6 +75,40 @@ pub fn envelope<T: Message>(message: &T, signers: &[&Party]) -> (Digest, Bytes) 
     (envelope.id(), envelope.to_bytes().unwrap().into())
 }
 
+/// A party's contribution to a study's key: any words below the primes are one.
+pub fn contribution(study: &Study, id: Digest, party: &Party) -> Vec<u8> {
+    let params = study.plan.params();
+    let words = study_mask(params, Digest::of(party.did.public_key()));
+    PublicShare::new(params, id, words).to_bytes()
+}
+
+/// A party's commitment to an object of its choice.
+pub fn commitment(id: Digest, party: &Party, object: &[u8]) -> KeyCommitment {
+    let name = party.did.to_string();
+    let commitment = Commitment::new(key_round(id), &name, &[7; 32], object).to_bytes();
+    KeyCommitment { study: id, commitment }
+}
+
+/// Sends a party's commitment to its contribution.
+pub async fn commit(url: &str, study: &Study, id: Digest, party: &Party) -> Answer {
+    let message = commitment(id, party, &contribution(study, id, party));
+    let path = format!("/v1/studies/{id}/commitments");
+    party.put(url, &path, envelope(&message, &[party]).1).await
+}
+
+/// What each of a study's key holders, in the study's order, reveals once all have committed.
+pub fn ceremony(study: &Study, id: Digest, holders: &[&Party]) -> Vec<Bytes> {
+    let names: Vec<String> = holders.iter().map(|h| h.did.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let objects: Vec<Vec<u8>> = holders.iter().map(|h| contribution(study, id, h)).collect();
+    let commitments: Vec<Vec<u8>> =
+        holders.iter().zip(&objects).map(|(h, o)| commitment(id, h, o).commitment).collect();
+    let received = names.iter().copied().zip(commitments.iter().map(Vec::as_slice));
+    let commitments = Commitments::collect(key_round(id), &names, received).unwrap();
+    let reveal = |object| Bytes::from(Reveal::new(&commitments, [7; 32], object).to_bytes());
+    objects.into_iter().map(reveal).collect()
+}
+
 /// Everything of a small study.
 pub struct World {
     pub owner: Party,
@@ -127,6 +164,7 @@ impl World {
             variants,
             rows,
             planes: vec![PlaneKind::Dosage, PlaneKind::Called],
+            absent: None,
             nonce,
             mask_seed: MaskSeed([seed; 16]),
             chunks: Vec::new(),
@@ -150,18 +188,26 @@ impl World {
         let study = Study {
             name: format!("study {seed}"),
             purpose: "a test".into(),
+            draft: None,
             plan,
+            build: String::new(),
             panel: panel.digest(),
             variants,
             planes: vec![PlaneKind::Dosage, PlaneKind::Called],
+            statistics: vec![Statistic::Allelic],
+            release: Release::Counts,
+            participation: Participation::Public,
             coordinator: organiser.did,
             key_holders: vec![organiser.did],
-            min_people: 2,
+            data_owners: vec![owner.did],
+            analysts: Vec::new(),
+            sealing_keys: Vec::new(),
+            limits: StudyLimits::open(2),
             created: now(),
             nonce: [seed; 16],
         };
         let study_id = envelope(&study, &[organiser]).0;
-        let share = PublicShare::new(params, study_id, study_mask(params, dataset_id)).to_bytes();
+        let share = ceremony(&study, study_id, &[organiser]).remove(0);
         let ciphertexts = COMPONENTS * params.limbs() * params.gadget_digits() * 2;
         let key = SwitchingKey::new(params, words(params, seed ^ 0x55, ciphertexts));
         let switching_key = Bytes::from(key.to_bytes(study_id));
@@ -184,7 +230,7 @@ impl World {
             phenotype_id: Digest::default(),
             study,
             study_id,
-            share: share.into(),
+            share,
             switching_key,
             grant,
             grant_id: Digest::default(),
@@ -199,7 +245,7 @@ impl World {
     pub fn rename(&mut self) {
         self.phenotype_id = envelope(&self.phenotype, &[]).0;
         self.grant_id = envelope(&self.grant, &[]).0;
-        let input = JobInput {
+        let input = JobInput::Rows {
             dataset: self.dataset_id,
             phenotype: self.phenotype_id,
             grant: self.grant_id,
@@ -238,13 +284,14 @@ impl World {
         Self::put_message(url, owner, "phenotypes", &self.phenotype, &[owner]).await.ok(201);
     }
 
-    /// Study, key, grant; `organiser` is its coordinator.
+    /// Study and key; `organiser` is its coordinator and key holder.
     pub async fn push_study(&self, url: &str, organiser: &Party) {
         if organiser.did != self.owner.did {
             self.put_panel(url, organiser).await.ok(201);
         }
         Self::put_message(url, organiser, "studies", &self.study, &[organiser]).await.ok(201);
         let keys = format!("/v1/studies/{}/keys", self.study_id);
+        commit(url, &self.study, self.study_id, organiser).await.ok(201);
         organiser.put(url, &keys, self.share.clone()).await.ok(201);
     }
 
