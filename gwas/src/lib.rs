@@ -5,6 +5,7 @@
 //! Feature `files` (default): readers, packing, filters and reports. The server does without.
 #![forbid(unsafe_code)]
 
+mod bitmap;
 #[cfg(feature = "files")]
 pub mod io;
 mod lines;
@@ -18,3 +19,5 @@ pub mod qc;
 pub mod report;
 pub mod stats;
 pub mod wire;
+
+pub use bitmap::Bitmap;

@@ -7,7 +7,7 @@ use gwas::wire::log::Event;
 use gwas::wire::{Did, Envelope, Opened, Study};
 use he_core::Digest;
 use he_core::codec::{Kind, Message};
-use tokio::sync::{Mutex, RwLock, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::error::ApiError;
@@ -48,8 +48,8 @@ pub struct App {
     pub erasing: RwLock<()>,
     /// Limits the memory that bodies take: a permit is a MiB.
     pub bodies: Arc<Semaphore>,
-    /// Held while a manifest is checked: checks load what the manifest names, one at a time keeps memory flat.
-    pub checking: Mutex<()>,
+    /// Held while something is checked and recorded: checks load what a manifest names, one at a time keeps memory flat.
+    checking: Arc<Mutex<()>>,
     /// True once the server is shutting down.
     pub stopping: watch::Sender<bool>,
 }
@@ -89,7 +89,7 @@ impl App {
             metrics: Metrics::default(),
             erasing: RwLock::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
-            checking: Mutex::default(),
+            checking: Arc::default(),
             stopping: watch::Sender::new(false),
         })
     }
@@ -97,6 +97,12 @@ impl App {
     /// The time in seconds since 1970.
     pub fn now(&self) -> u64 {
         (self.clock)()
+    }
+
+    /// The turn to check something and record it. Whoever records hands it to what can't be interrupted: a limit that was
+    /// kept when something was checked is still kept when it is recorded.
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.checking).lock_owned().await
     }
 
     /// Whether the server is shutting down.

@@ -2,7 +2,6 @@
 //!
 //! Times are seconds since 1970-01-01 UTC. Names are free text for people; nothing is decided by them.
 
-mod bitmap;
 mod ceremony;
 mod data;
 mod grant;
@@ -17,8 +16,8 @@ use he_core::layout::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::Did;
+use crate::bitmap::Bitmap;
 
-pub use bitmap::{Bitmap, RowSet};
 pub use ceremony::KeyCommitment;
 pub use data::{Dataset, Phenotype};
 pub use grant::GrantTerms;
@@ -29,6 +28,9 @@ pub use totals::Totals;
 
 /// Longest name or purpose in bytes.
 pub const MAX_NAME: usize = 1024;
+
+/// Rows of a dataset.
+pub type RowSet = Bitmap;
 
 /// A stored object: its digest and length, header included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -87,3 +89,6 @@ fn check_chunks(shape: Shape, chunks: &[ChunkRef]) -> Result<(), CodecError> {
         && lengths.zip(chunks).all(|(length, chunk)| length == chunk.length);
     require(fine, "the chunk list does not fit the shape")
 }
+
+#[cfg(test)]
+mod tests;
