@@ -31,7 +31,7 @@ impl Bitmap {
     /// Whether the bitmap has the right length for numbers below `len` and no bit beyond them.
     #[must_use]
     pub fn fits(&self, len: u32) -> bool {
-        let spare = (len.div_ceil(8) * 8 - len) as u8;
+        let spare = (8 - len % 8) as u8 % 8;
         self.0.len() == len.div_ceil(8) as usize
             && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
     }
@@ -59,5 +59,6 @@ mod tests {
             assert!(!set.fits(len), "{len}");
         }
         assert!(!Bitmap(vec![0xff]).fits(7));
+        assert!(!set.fits(u32::MAX), "no length overflows");
     }
 }

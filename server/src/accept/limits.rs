@@ -52,7 +52,7 @@ impl Seen {
             let has = |set: Option<&(u32, RowSet)>, row| set.is_some_and(|(_, s)| s.contains(row));
             (0..length).filter(|row| has(a, *row) != has(b, *row)).count() as u64
         });
-        rows.sum::<u64>() + one_way(self, other) + one_way(other, self) + gone
+        rows.sum::<u64>() + one_way(self, other) + one_way(other, self) + unclear + gone
     }
 }
 
