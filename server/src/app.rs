@@ -1,6 +1,7 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 
 use gwas::wire::httpsig::Origin;
 use gwas::wire::log::Event;
@@ -29,6 +30,9 @@ pub struct App {
     pub index: Arc<dyn Index>,
     /// Logs of studies.
     pub logs: Arc<Logs>,
+    /// Names of the logs of studies that were asked for: they never change, and a study takes a signature of each holder to
+    /// load.
+    log_names: std::sync::Mutex<HashMap<Digest, Digest>>,
     /// Chunks whose bytes were checked in this process.
     pub verified: Verified,
     /// Addresses under which clients know this server; the first is printed.
@@ -80,6 +84,7 @@ impl App {
             store,
             index,
             logs,
+            log_names: std::sync::Mutex::default(),
             verified: Verified::default(),
             origins,
             policy,
@@ -147,8 +152,22 @@ impl App {
         event: Event,
         digests: Vec<Digest>,
     ) -> Result<(), ApiError> {
-        let log = self.load::<Study>(study).await?.message.log(*study);
+        let log = self.log_of(study).await?;
         self.note_in(&log, party, event, digests).await
+    }
+
+    /// The name of a study's log.
+    async fn log_of(self: &Arc<Self>, study: &Digest) -> Result<Digest, ApiError> {
+        let known = |app: &Self| {
+            let names = app.log_names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.get(study).copied()
+        };
+        if let Some(log) = known(self) {
+            return Ok(log);
+        }
+        let log = self.load::<Study>(study).await?.message.log(*study);
+        self.log_names.lock().unwrap_or_else(PoisonError::into_inner).insert(*study, log);
+        Ok(log)
     }
 
     /// Writes into the log of that name.
