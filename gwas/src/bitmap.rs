@@ -31,17 +31,9 @@ impl Bitmap {
     /// Whether the bitmap has the right length for numbers below `len` and no bit beyond them.
     #[must_use]
     pub fn fits(&self, len: u32) -> bool {
-        let spare = (len.div_ceil(8) * 8 - len) as u8;
+        let spare = (8 - len % 8) as u8 % 8;
         self.0.len() == len.div_ceil(8) as usize
             && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
-    }
-
-    /// Numbers that are in one of the two sets and not in the other.
-    #[must_use]
-    pub fn differences(&self, other: &Self) -> u32 {
-        let at = |set: &Self, i: usize| set.0.get(i).copied().unwrap_or(0);
-        let bytes = self.0.len().max(other.0.len());
-        (0..bytes).map(|i| (at(self, i) ^ at(other, i)).count_ones()).sum()
     }
 }
 
@@ -60,14 +52,6 @@ mod tests {
     }
 
     #[test]
-    fn differences_count_both_ways() {
-        let (odd, all) = (Bitmap::new(11, |i| i % 2 == 1), Bitmap::new(11, |_| true));
-        assert_eq!((odd.differences(&all), all.differences(&odd)), (6, 6));
-        assert_eq!(odd.differences(&Bitmap::default()), 5, "what is missing is empty");
-        assert_eq!(odd.differences(&odd), 0);
-    }
-
-    #[test]
     fn bad_lengths_and_bits_past_the_end_do_not_fit() {
         let set = Bitmap::new(9, |_| true);
         assert!(set.fits(9) && set.fits(10), "a spare bit may be clear");
@@ -75,5 +59,6 @@ mod tests {
             assert!(!set.fits(len), "{len}");
         }
         assert!(!Bitmap(vec![0xff]).fits(7));
+        assert!(!set.fits(u32::MAX), "no length overflows");
     }
 }

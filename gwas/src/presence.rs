@@ -3,6 +3,10 @@
 //! A variant that a contribution does not have is missing for all its people, so the denominators of its statistics (people,
 //! cases) are sums over the contributions that have it. Variants of the same *pattern*, the set of contributions that have
 //! them, share their denominators. All of it is public.
+//!
+//! Pattern 0 is that of all contributions, whether a variant has it or not: its totals are those of the job, on which minimum
+//! numbers are checked, and from which the sums of a `Called` plane are subtracted (it counts the people of contributions that
+//! lack a variant as not called).
 
 use std::collections::HashMap;
 
@@ -11,7 +15,7 @@ use crate::wire::Bitmap;
 /// A variant that no input has is in no pattern.
 const NOBODY: u32 = u32::MAX;
 
-/// The presence patterns of a job, numbered by their first variant. Every pattern has an input.
+/// The presence patterns of a job: all inputs, then the others by their first variant. Every pattern has an input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Presence {
     inputs: usize,
@@ -36,8 +40,8 @@ impl Presence {
         if some.is_empty() {
             return Self { inputs: absent.len(), of_variant: Vec::new(), members: all };
         }
-        let mut known: HashMap<Vec<u64>, u32> = HashMap::new();
-        let mut members = Vec::new();
+        let mut known: HashMap<Vec<u64>, u32> = HashMap::from([(all.clone(), 0)]);
+        let mut members = all.clone();
         let mut of_variant = Vec::with_capacity(variants as usize);
         for variant in 0..variants {
             let mut pattern = all.clone();
@@ -60,7 +64,7 @@ impl Presence {
         Self { inputs: absent.len(), of_variant, members }
     }
 
-    /// Number of patterns; at least 1 where an input has a variant.
+    /// Number of patterns, at least 1.
     pub fn patterns(&self) -> u32 {
         (self.members.len() / self.words()) as u32
     }
@@ -108,16 +112,16 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_numbered_by_their_first_variant() {
+    fn all_inputs_come_first_then_patterns_by_their_first_variant() {
         let a = Bitmap::new(6, |v| v == 0 || v == 4);
         let b = Bitmap::new(6, |v| v == 2 || v == 4 || v == 5);
         let presence = Presence::new(6, &[Some(&a), None, Some(&b)]);
         let patterns: Vec<u32> = (0..6).map(|v| presence.pattern(v).unwrap()).collect();
-        assert_eq!(patterns, [0, 1, 2, 1, 3, 2]);
+        assert_eq!(patterns, [1, 0, 2, 0, 3, 2]);
         assert_eq!(presence.patterns(), 4);
         let members = |p| (0..3).map(|i| presence.contains(p, i)).collect::<Vec<_>>();
-        assert_eq!(members(0), [false, true, true]);
-        assert_eq!(members(1), [true, true, true]);
+        assert_eq!(members(0), [true, true, true]);
+        assert_eq!(members(1), [false, true, true]);
         assert_eq!(members(2), [true, true, false]);
         assert_eq!(members(3), [false, true, false]);
     }
@@ -127,7 +131,7 @@ mod tests {
         let (a, b) = (Bitmap::new(4, |v| v < 3), Bitmap::new(4, |v| v == 1 || v == 2));
         let presence = Presence::new(4, &[Some(&a), Some(&b)]);
         let patterns: Vec<Option<u32>> = (0..4).map(|v| presence.pattern(v)).collect();
-        assert_eq!(patterns, [Some(0), None, None, Some(1)]);
+        assert_eq!(patterns, [Some(1), None, None, Some(0)]);
         assert_eq!(presence.patterns(), 2);
         assert!((0..2).all(|p| (0..2).any(|input| presence.contains(p, input))));
     }

@@ -12,10 +12,11 @@ pub mod log;
 mod manifest;
 pub mod status;
 
+pub use crate::bitmap::Bitmap;
 pub use did::{Did, ParseDidError};
 pub use envelope::{Envelope, EnvelopeError, Opened};
 pub use manifest::{
-    Bitmap, ChunkRef, Dataset, GrantTerms, Job, JobInput, JobResult, KeyCommitment, MAX_NAME,
+    ChunkRef, Dataset, GrantTerms, Job, JobInput, JobResult, KeyCommitment, MAX_NAME,
     Participation, Phenotype, PlaneKind, Release, RowSet, SealedShares, SealingKey,
     ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals, UnitResult,
 };

@@ -1,13 +1,14 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 
 use gwas::wire::httpsig::Origin;
 use gwas::wire::log::Event;
 use gwas::wire::{Did, Envelope, Opened, Study};
 use he_core::Digest;
 use he_core::codec::{Kind, Message};
-use tokio::sync::{Mutex, RwLock, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::error::ApiError;
@@ -29,6 +30,9 @@ pub struct App {
     pub index: Arc<dyn Index>,
     /// Logs of studies.
     pub logs: Arc<Logs>,
+    /// Names of the logs of studies that were asked for: they never change, and a study takes a signature of each holder to
+    /// load.
+    log_names: std::sync::Mutex<HashMap<Digest, Digest>>,
     /// Chunks whose bytes were checked in this process.
     pub verified: Verified,
     /// Addresses under which clients know this server; the first is printed.
@@ -48,8 +52,8 @@ pub struct App {
     pub erasing: RwLock<()>,
     /// Limits the memory that bodies take: a permit is a MiB.
     pub bodies: Arc<Semaphore>,
-    /// Held while a manifest is checked: checks load what the manifest names, one at a time keeps memory flat.
-    pub checking: Mutex<()>,
+    /// Held while something is checked and recorded: checks load what a manifest names, one at a time keeps memory flat.
+    checking: Arc<Mutex<()>>,
     /// True once the server is shutting down.
     pub stopping: watch::Sender<bool>,
 }
@@ -80,6 +84,7 @@ impl App {
             store,
             index,
             logs,
+            log_names: std::sync::Mutex::default(),
             verified: Verified::default(),
             origins,
             policy,
@@ -89,7 +94,7 @@ impl App {
             metrics: Metrics::default(),
             erasing: RwLock::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
-            checking: Mutex::default(),
+            checking: Arc::default(),
             stopping: watch::Sender::new(false),
         })
     }
@@ -97,6 +102,12 @@ impl App {
     /// The time in seconds since 1970.
     pub fn now(&self) -> u64 {
         (self.clock)()
+    }
+
+    /// The turn to check something and record it. Whoever records hands it to what can't be interrupted: a limit that was
+    /// kept when something was checked is still kept when it is recorded.
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.checking).lock_owned().await
     }
 
     /// Whether the server is shutting down.
@@ -141,8 +152,22 @@ impl App {
         event: Event,
         digests: Vec<Digest>,
     ) -> Result<(), ApiError> {
-        let log = self.load::<Study>(study).await?.message.log(*study);
+        let log = self.log_of(study).await?;
         self.note_in(&log, party, event, digests).await
+    }
+
+    /// The name of a study's log.
+    async fn log_of(self: &Arc<Self>, study: &Digest) -> Result<Digest, ApiError> {
+        let known = |app: &Self| {
+            let names = app.log_names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.get(study).copied()
+        };
+        if let Some(log) = known(self) {
+            return Ok(log);
+        }
+        let log = self.load::<Study>(study).await?.message.log(*study);
+        self.log_names.lock().unwrap_or_else(PoisonError::into_inner).insert(*study, log);
+        Ok(log)
     }
 
     /// Writes into the log of that name.

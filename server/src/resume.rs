@@ -18,17 +18,14 @@ use crate::release;
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// Brings logs and states up to what is stored: a process may have ended between storing something and writing that down.
+/// A study of which something is damaged is reported and left as it is; everything else of the server goes on.
 ///
 /// # Errors
-/// Those of index and store. A damaged log is reported and left as it is.
+/// Those of the index.
 pub async fn resume(app: &Arc<App>) -> Result<(), ApiError> {
     for study in app.index.all(Kind::Study).await? {
-        match catch_up(app, &study).await {
-            // Everything else of the server goes on; requests about this study say what is wrong.
-            Err(ApiError::Internal(error)) => {
-                tracing::error!(error, study = %study, "the log of a study can't be written");
-            }
-            other => other?,
+        if let Err(error) = catch_up(app, &study).await {
+            tracing::error!(%error, ?error, study = %study, "a study could not be brought up to date");
         }
     }
     Ok(())

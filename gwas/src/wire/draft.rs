@@ -221,6 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn names_and_signing_inputs_are_those_of_the_protocol() {
+        let (_, party) = party(1);
+        let new = NewDraft { name: "x".into(), purpose: "y".into(), nonce: Digest::of(b"n") };
+        let acceptance = Acceptance::new(Digest::of(b"d"), party, party, None, |_| [0; 64]);
+        // Known answers: other ones refuse every invitation that is on its way.
+        assert_eq!(
+            new.id(&party).to_string(),
+            "ee6c1b18ebf8e8a101f0c0a224cffd65ee88bdafa5ed70a2ba916ab4768d5c11"
+        );
+        assert_eq!(
+            Digest(acceptance.signing_input()).to_string(),
+            "c7b998fa5aa9bd32afc363efb9ed032b93643403927957a61ff2cf61ac10c99f"
+        );
+    }
+
+    #[test]
     fn members_have_the_roles_they_accepted() {
         let ((_, coordinator), (token, key), (_, joiner)) = (party(1), party(2), party(3));
         let new = NewDraft { name: "x".into(), purpose: "y".into(), nonce: Digest::of(b"n") };

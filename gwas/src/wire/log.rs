@@ -193,6 +193,22 @@ mod tests {
     }
 
     #[test]
+    fn hashes_are_those_of_the_protocol() {
+        let name = Digest::of(b"log");
+        let entries = log(&name, &EVENTS);
+        let hashes = [Head::genesis(&name).hash, entries[0].hash(), entries[3].hash()];
+        // Known answers: another hash makes every log that exists a broken one.
+        assert_eq!(
+            hashes.map(|hash| hash.to_string()),
+            [
+                "a3dbcfe48dcb3af7914405d0b84c2497271b7412acac68fb98d9cbef3bbfda6d",
+                "1ccb2508d8c5cc29766d098caa3ee74ba6d09c4fb5dd8f55438d6073f3e94083",
+                "bcac4d29a8e60380cd14eeb60f5a7779bbf6e550ffc2a6437707668b782b2467",
+            ]
+        );
+    }
+
+    #[test]
     fn bad_logs_are_named_by_their_first_wrong_entry() {
         let name = Digest::of(b"log");
         let good = log(&name, &EVENTS);

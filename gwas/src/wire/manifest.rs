@@ -16,8 +16,8 @@ use he_core::layout::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::Did;
+use crate::bitmap::Bitmap;
 
-pub use crate::bitmap::Bitmap;
 pub use ceremony::KeyCommitment;
 pub use data::{Dataset, Phenotype};
 pub use grant::GrantTerms;
@@ -26,11 +26,11 @@ pub use share::{SealedShares, ShareCommitment, SharePhase, Shares};
 pub use study::{Participation, Release, SealingKey, Statistic, Study, StudyLimits};
 pub use totals::Totals;
 
-/// A set of row numbers.
-pub type RowSet = Bitmap;
-
 /// Longest name or purpose in bytes.
 pub const MAX_NAME: usize = 1024;
+
+/// Rows of a dataset.
+pub type RowSet = Bitmap;
 
 /// A stored object: its digest and length, header included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -89,3 +89,6 @@ fn check_chunks(shape: Shape, chunks: &[ChunkRef]) -> Result<(), CodecError> {
         && lengths.zip(chunks).all(|(length, chunk)| length == chunk.length);
     require(fine, "the chunk list does not fit the shape")
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use he_core::kernel::Engine;
 use he_core::layout::{Shape, Unit};
 use he_core::noise::{SumNoise, tail};
 use he_core::params::Params;
+use he_core::places::Places;
 use he_core::public_key::{PublicKey, PublicShare};
 use he_core::result::SwitchedUnit;
 use he_core::share::{CombineError, UnitValues, combine, measure_noise};
@@ -221,6 +222,65 @@ impl Case {
 }
 
 const UNIT: Unit = Unit { plane: 0, group: 0 };
+
+#[test]
+fn weighted_switching_gives_the_same_sums_without_the_plain_one() {
+    let case = build(PlanRequest::sole_holder(100), Params::N2048Q50, 1, 2, 2);
+    let input = UnitInput {
+        shape: case.shape,
+        mask_seed: case.genotype_mask,
+        source: &case.genotypes,
+        unit: UNIT,
+        weights: case.weight_input(),
+        rows: &case.rows,
+    };
+    let sums = sum_unit(Engine::detect(), &input).unwrap();
+    let unit = case.grant.switch_weighted(Engine::detect(), &case.ring, &sums);
+    assert_eq!((unit.bodies(), unit.channels()), (2, 2));
+    let values = case.open(&unit).unwrap();
+    for body in 0..2 {
+        for channel in 0..2 {
+            let expected = case.expected(UNIT, body, channel + 1);
+            assert!(values.get(body as usize, channel) == expected);
+        }
+    }
+    // The very ciphertexts that stand beside the plain sum otherwise.
+    let with_plain = case.switched(UNIT, Engine::detect());
+    assert!(
+        unit.ciphertexts()
+            .eq(with_plain.ciphertexts().enumerate().filter_map(|(i, c)| (i % 3 > 0).then_some(c)))
+    );
+}
+
+#[test]
+fn totals_stand_at_their_places_within_the_predicted_noise() {
+    for (people, params) in [(600, Params::N2048Q50), (300, Params::N4096Q100)] {
+        let weight_max = if params == Params::N2048Q50 { 1 } else { 1000 };
+        let request = PlanRequest { weight_max, ..PlanRequest::sole_holder(people) };
+        let case = build(request, params, 1, 1, 2);
+        let n = params.degree();
+        let sums = sum_totals(Engine::detect(), &case.weight_input(), &case.rows).unwrap();
+        for places in [vec![0], vec![1, 5, n - 1], (0..n).collect::<Vec<_>>()] {
+            let placed = sums.placed(&Places::new(&case.ring, places.iter().copied()));
+            let (engine, plan) = (Engine::detect(), &case.plan);
+            let unit = case.grant.switch_totals(engine, &case.ring, plan, &placed);
+            let values = case.open(&unit).unwrap();
+            for (vector, weights) in case.weights.iter().enumerate() {
+                let total: i64 = case.rows.iter().map(|&r| weights[r as usize]).sum();
+                for (place, &value) in values.get(0, vector).iter().enumerate() {
+                    let there = places.binary_search(&place).is_ok();
+                    assert_eq!(value, if there { total } else { 0 }, "{place}");
+                }
+            }
+            let share = decryption_share(plan, &case.holder, &unit).unwrap();
+            let (rms, largest) = measure_noise(&case.ring, plan, &unit, &[share]).unwrap();
+            let predicted = plan.deviation();
+            assert!(rms <= predicted && largest <= plan.noise_bound(), "{rms} {predicted}");
+            // As many places as there can be are what the prediction is made for.
+            assert!(places.len() < n || 4.0 * rms >= predicted, "{rms} {predicted}");
+        }
+    }
+}
 
 #[test]
 fn smallest_set_two_planes_ragged_groups_and_row_chunks() {

@@ -11,6 +11,7 @@ use he_core::codec::Kind;
 
 use super::limits::{self, Seen};
 use super::{Offered, require};
+use crate::app::blocking;
 use crate::error::ApiError;
 use crate::index::NewManifest;
 use crate::jobs::totals_groups;
@@ -56,8 +57,12 @@ pub(super) async fn job(mut offered: Offered<'_>) -> Result<NewManifest, ApiErro
         limits::check(offered.app, &job.study, &study, &inputs.seen).await?;
     }
 
-    let absent: Vec<Option<&Bitmap>> = inputs.absent.iter().map(Option::as_ref).collect();
-    let patterns = Presence::new(study.variants, &absent).patterns();
+    let (variants, absent) = (study.variants, inputs.absent);
+    let patterns = blocking(move || {
+        let absent: Vec<Option<&Bitmap>> = absent.iter().map(Option::as_ref).collect();
+        Ok(Presence::new(variants, &absent).patterns())
+    })
+    .await?;
     let units = u64::from(study.shape().groups()) * study.planes.len() as u64;
     let total = units + u64::from(totals_groups(study.plan.params(), patterns));
     let lent = if study.is_shared() { study.key_holders.as_slice() } else { &[] };
@@ -113,7 +118,7 @@ async fn take(
                 },
             )?;
             inputs.absent.push(app.load::<Dataset>(&dataset).await?.message.absent);
-            inputs.seen.rows.insert(dataset, weights.participating);
+            inputs.seen.rows.insert(dataset, (weights.rows, weights.participating));
             inputs.rows.push((phenotype, grant));
         }
         JobInput::Totals { totals } => {

@@ -8,43 +8,51 @@ use gwas::wire::{Did, Job, JobInput, Phenotype, RowSet, Study, Totals};
 use he_core::Digest;
 
 use super::{load_result, require};
-use crate::app::App;
+use crate::app::{App, blocking};
 use crate::error::ApiError;
 
 /// What a job takes part with, as everybody can see it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Seen {
-    /// Rows of datasets that are summed.
-    pub(super) rows: BTreeMap<Digest, RowSet>,
+    /// Rows of datasets that are summed, with the number of rows that there are.
+    pub(super) rows: BTreeMap<Digest, (u32, RowSet)>,
     /// People whom totals attest, by owner.
     pub(super) totals: BTreeMap<Did, u32>,
     /// Owners of the inputs.
     pub(super) owners: BTreeSet<Did>,
-    /// People of inputs that were erased since: nobody can tell which rows they were.
+    /// Inputs that were erased since.
+    erased: u64,
+    /// Their people: nobody can tell which rows they were.
     gone: u64,
+    /// Datasets whose phenotype was erased: nobody can tell which of their rows took part.
+    unclear: BTreeSet<Digest>,
 }
 
 impl Seen {
     /// People in all.
     pub(super) fn people(&self) -> u64 {
-        let rows = self.rows.values().map(|rows| u64::from(rows.count()));
+        let rows = self.rows.values().map(|(_, rows)| u64::from(rows.count()));
         rows.chain(self.totals.values().map(|people| u64::from(*people))).sum()
     }
 
-    /// Rows that one of two jobs has and the other has not. Of totals nobody sees the rows: an owner's totals count where the
-    /// other job has none of that owner.
+    /// Rows that one has and an earlier job has not, or the other way round: at least so many. Of totals nobody sees the rows: an
+    /// owner's totals count where the other job has none of that owner. Rows that can't be told apart any more count as one.
     fn changed(&self, other: &Self) -> u64 {
-        let nothing = RowSet::default();
+        let unclear = other.unclear.iter().filter(|d| self.rows.contains_key(*d)).count() as u64;
+        let gone = if unclear == 0 { other.gone } else { other.erased.saturating_sub(unclear) };
         let one_way = |a: &Self, b: &Self| -> u64 {
             let totals = a.totals.iter().filter(|(owner, _)| !b.totals.contains_key(owner));
             totals.map(|(_, people)| u64::from(*people)).sum()
         };
         let datasets: BTreeSet<&Digest> = self.rows.keys().chain(other.rows.keys()).collect();
-        let rows = datasets.into_iter().map(|dataset| {
-            let a = self.rows.get(dataset).unwrap_or(&nothing);
-            u64::from(a.differences(other.rows.get(dataset).unwrap_or(&nothing)))
+        let clear = datasets.into_iter().filter(|dataset| !other.unclear.contains(*dataset));
+        let rows = clear.map(|dataset| {
+            let (a, b) = (self.rows.get(dataset), other.rows.get(dataset));
+            let length = a.or(b).map_or(0, |(rows, _)| *rows);
+            let has = |set: Option<&(u32, RowSet)>, row| set.is_some_and(|(_, s)| s.contains(row));
+            (0..length).filter(|row| has(a, *row) != has(b, *row)).count() as u64
         });
-        rows.sum::<u64>() + one_way(self, other) + one_way(other, self) + self.gone + other.gone
+        rows.sum::<u64>() + one_way(self, other) + one_way(other, self) + unclear + gone
     }
 }
 
@@ -86,7 +94,8 @@ pub(super) async fn check(
     )?;
     if limits.min_changed_rows > 0 {
         for earlier in counting {
-            let changed = seen.changed(&of_job(app, &earlier).await?);
+            let (now, then) = (seen.clone(), of_job(app, &earlier).await?);
+            let changed = blocking(move || Ok(now.changed(&then))).await?;
             require(
                 changed == 0 || changed >= u64::from(limits.min_changed_rows),
                 &format!(
@@ -103,16 +112,18 @@ pub(super) async fn check(
 /// What an earlier job took part with.
 async fn of_job(app: &Arc<App>, id: &Digest) -> Result<Seen, ApiError> {
     let mut seen = Seen::default();
-    let mut erased = 0;
     for input in app.load::<Job>(id).await?.message.inputs {
         match input {
             JobInput::Rows { dataset, phenotype, .. } => {
                 match app.index.manifest(&phenotype).await? {
                     Some(_) => {
                         let weights = app.load::<Phenotype>(&phenotype).await?.message;
-                        seen.rows.insert(dataset, weights.participating);
+                        seen.rows.insert(dataset, (weights.rows, weights.participating));
                     }
-                    None => erased += 1,
+                    None => {
+                        seen.erased += 1;
+                        seen.unclear.insert(dataset);
+                    }
                 }
             }
             JobInput::Totals { totals } => match app.index.manifest(&totals).await? {
@@ -121,13 +132,14 @@ async fn of_job(app: &Arc<App>, id: &Digest) -> Result<Seen, ApiError> {
                     let people = seen.totals.entry(row.owner).or_default();
                     *people = people.saturating_add(totals.people);
                 }
-                None => erased += 1,
+                None => seen.erased += 1,
             },
         }
     }
-    if erased > 0 {
+    if seen.erased > 0 {
         // Each had a person at least; a result says how many they were.
-        seen.gone = erased.max(people_of_result(app, id).await?.saturating_sub(seen.people()));
+        let people = people_of_result(app, id).await?.saturating_sub(seen.people());
+        seen.gone = people.max(seen.erased);
     }
     Ok(seen)
 }

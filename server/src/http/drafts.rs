@@ -13,6 +13,7 @@ use gwas::wire::log::Event;
 use gwas::wire::{Did, SealingKey};
 use he_core::Digest;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedMutexGuard;
 
 use super::extract::{Caller, Joining, Named, Signed};
 use super::{Answer, schema};
@@ -22,7 +23,7 @@ use crate::records::Record;
 
 const LIMIT: u64 = 16 << 10;
 /// Most drafts of one coordinator.
-const MOST: usize = 1000;
+const MOST: usize = 100;
 
 /// Makes a draft, whose coordinator the caller is.
 #[utoipa::path(
@@ -42,7 +43,7 @@ pub(super) async fn post(
         let text = "names and purposes are at most 1024 bytes without control characters";
         return Err(ApiError::Json(text.to_owned()));
     }
-    let _turn = app.checking.lock().await;
+    let turn = app.turn().await;
     let id = new.id(&caller);
     if let Some(draft) = app.index.draft(&id).await? {
         return Ok(Json(draft).into_response());
@@ -59,7 +60,7 @@ pub(super) async fn post(
         created: app.now(),
         invitations: Vec::new(),
     };
-    let draft = keep(&app, draft, caller, Event::Drafted, id).await?;
+    let draft = keep(&app, turn, draft, caller, Event::Drafted, id).await?;
     Ok((StatusCode::CREATED, Json(draft)).into_response())
 }
 
@@ -110,7 +111,7 @@ pub(super) async fn invite(
     Signed { caller, body, .. }: Signed<LIMIT>,
 ) -> Answer {
     let NewInvitation { key, role, expires } = json(&body)?;
-    let _turn = app.checking.lock().await;
+    let turn = app.turn().await;
     let mut draft = visible(&app, &id, &caller).await?;
     if draft.coordinator != caller {
         return Err(ApiError::Forbidden("only the coordinator invites"));
@@ -129,7 +130,7 @@ pub(super) async fn invite(
         return Err(ApiError::Conflict("the draft has as many invitations as one may have"));
     }
     draft.invitations.push(Invitation { key, role, expires, accepted: None });
-    let draft = keep(&app, draft, caller, Event::Invited, name_of(&key)).await?;
+    let draft = keep(&app, turn, draft, caller, Event::Invited, name_of(&key)).await?;
     Ok((StatusCode::CREATED, Json(draft)).into_response())
 }
 
@@ -154,7 +155,7 @@ pub(super) async fn accept(
     if acceptance.party != caller {
         return Err(ApiError::Forbidden("an invitation is accepted by the party that it names"));
     }
-    let _turn = app.checking.lock().await;
+    let turn = app.turn().await;
     let now = app.now();
     let draft = app.index.draft(&acceptance.draft).await?;
     let mut draft = draft.ok_or(ApiError::NotFound("invitation"))?;
@@ -179,7 +180,7 @@ pub(super) async fn accept(
     }
     let key = acceptance.invitation;
     invitation.accepted = Some(acceptance);
-    let draft = keep(&app, draft, caller, Event::Joined, name_of(&key)).await?;
+    let draft = keep(&app, turn, draft, caller, Event::Joined, name_of(&key)).await?;
     Ok(Json(draft).into_response())
 }
 
@@ -191,6 +192,7 @@ fn name_of(key: &Did) -> Digest {
 /// Stores a draft, new or changed, and writes down why.
 async fn keep(
     app: &Arc<App>,
+    turn: OwnedMutexGuard<()>,
     draft: Draft,
     party: Did,
     event: Event,
@@ -198,6 +200,7 @@ async fn keep(
 ) -> Result<Draft, ApiError> {
     let app = Arc::clone(app);
     uninterrupted(async move {
+        let _turn = turn;
         let (store, record) = (Arc::clone(&app.store), Record::Draft(draft.clone()));
         blocking(move || Ok(record.write(store.as_ref())?)).await?;
         app.index.put_draft(&draft).await?;

@@ -105,7 +105,7 @@ pub(super) async fn put_key(
         return Err(ApiError::Forbidden("only the study's key holders contribute to its key"));
     }
     let key = KeyContribution { party: caller, chunk: Digest::of(&body) };
-    let turn = app.checking.lock().await;
+    let turn = app.turn().await;
     let known = app.index.keys(&study).await?;
     if let Some(own) = known.iter().find(|k| k.party == caller) {
         return match own.chunk == key.chunk {
@@ -124,6 +124,7 @@ pub(super) async fn put_key(
     };
     let server = Arc::clone(&app);
     let added = uninterrupted(async move {
+        let _turn = turn;
         let store = Arc::clone(&server.store);
         let receiver = blocking(move || {
             let mut receiver = Receiver::new(store.as_ref(), Class::Chunk, body.len() as u64)?;
@@ -143,7 +144,6 @@ pub(super) async fn put_key(
         Ok(added)
     })
     .await?;
-    drop(turn);
     Ok(chunks::status(added).into_response())
 }
 

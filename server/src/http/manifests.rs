@@ -31,8 +31,7 @@ pub(super) async fn accept(
 ) -> Result<Added, ApiError> {
     let offered =
         Offered { app: &app, envelope: body.clone(), caller: Some(caller), received: app.now() };
-    // Held until it is recorded: a limit that this manifest keeps is kept when the next is checked.
-    let turn = app.checking.lock().await;
+    let turn = app.turn().await;
     if is_stored(&app, kind, &name, &caller, &body).await? {
         // It was checked in the state that was then.
         return Ok(Added::Already);
@@ -44,7 +43,8 @@ pub(super) async fn accept(
     let server = Arc::clone(&app);
     let shares = matches!(kind, Kind::ShareCommitment | Kind::Shares);
     let about = manifest.once.filter(|_| shares).map(|(job, _)| job);
-    let recorded = uninterrupted(async move {
+    uninterrupted(async move {
+        let _turn = turn;
         let added = record(Arc::clone(&server), manifest, body).await?;
         release::note_manifest(&server, kind, &name).await?;
         if let Some(job) = about {
@@ -52,9 +52,7 @@ pub(super) async fn accept(
         }
         Ok(added)
     })
-    .await;
-    drop(turn);
-    recorded
+    .await
 }
 
 /// Whether the caller has sent these very bytes before.

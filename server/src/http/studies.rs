@@ -43,7 +43,7 @@ pub(super) async fn put_signatures(
     if !offered.signers.contains(&caller) {
         return Err(ApiError::Forbidden("who adds signatures to a study signs it too"));
     }
-    let turn = app.checking.lock().await;
+    let turn = app.turn().await;
     if unsigned_by(&app.load::<Study>(&study).await?).is_empty() {
         return Ok(chunks::status(Added::Already).into_response());
     }
@@ -52,6 +52,7 @@ pub(super) async fn put_signatures(
     }
     let server = Arc::clone(&app);
     let added = uninterrupted(async move {
+        let _turn = turn;
         let store = Arc::clone(&server);
         let length = blocking(move || {
             let stored = store.read_manifest(&study)?;
@@ -70,7 +71,6 @@ pub(super) async fn put_signatures(
         Ok(if length.is_some() { Added::New } else { Added::Already })
     })
     .await?;
-    drop(turn);
     Ok(chunks::status(added).into_response())
 }
 

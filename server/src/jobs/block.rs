@@ -103,7 +103,9 @@ enum Constants<'a> {
 impl<'a> Constants<'a> {
     fn load(work: &Work, input: &'a Input) -> Result<Self, BlockError> {
         match input {
-            Input::Rows(rows) => Ok(Self::Rows(rows, sum_totals(&rows.weights(), &rows.rows)?)),
+            Input::Rows(rows) => {
+                Ok(Self::Rows(rows, sum_totals(work.engine, &rows.weights(), &rows.rows)?))
+            }
             Input::Totals(Totals { totals, .. }) => {
                 let unit = read(work, &totals.digest, JobResult::TOTALS_PLANE, 0)?;
                 Ok(Self::Encrypted(unit))

@@ -6,3 +6,4 @@ mod drafts;
 mod limits;
 mod logs;
 mod release;
+mod scale;

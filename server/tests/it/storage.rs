@@ -217,7 +217,7 @@ async fn a_lost_index_is_rebuilt() {
     let lost = hegwas_server::Server::start(config(folder.path())).await.err().unwrap().to_string();
     assert!(lost.contains("hegwas-server reindex"), "{lost}");
     let report = reindex(folder.path(), true).await.unwrap();
-    assert_eq!((report.skipped.as_slice(), report.manifests), (&[][..], 6));
+    assert_eq!((report.skipped.as_slice(), report.manifests), (&[][..], 7));
     assert_eq!((report.unnamed, report.pruned), (1, true));
 
     let server = Running::start(config(folder.path())).await;

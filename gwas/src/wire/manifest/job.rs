@@ -4,7 +4,7 @@ use he_core::Digest;
 use he_core::codec::{CodecError, Kind, Message};
 use serde::{Deserialize, Serialize};
 
-use super::{ChunkRef, require};
+use super::{ChunkRef, SharePhase, require};
 
 /// Most inputs of a job.
 const MAX_INPUTS: usize = 8192;
@@ -116,11 +116,12 @@ impl JobResult {
     /// The objects that the shares of a phase are of, in their order, with plane and group.
     pub fn objects(
         &self,
-        phase: super::SharePhase,
+        phase: SharePhase,
     ) -> impl Iterator<Item = (ChunkRef, u8, u32)> + use<'_> {
-        let totals = matches!(phase, super::SharePhase::Totals);
-        let totals = if totals { self.totals.as_slice() } else { &[] };
-        let units = if totals.is_empty() { self.units.as_slice() } else { &[] };
+        let (totals, units): (&[ChunkRef], &[UnitResult]) = match phase {
+            SharePhase::Totals => (&self.totals, &[]),
+            SharePhase::Sums => (&[], &self.units),
+        };
         let totals = (0..).zip(totals).map(|(group, chunk)| (*chunk, Self::TOTALS_PLANE, group));
         totals.chain(units.iter().map(|u| (u.chunk, u.plane, u.group)))
     }

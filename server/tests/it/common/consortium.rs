@@ -45,18 +45,28 @@ pub struct Consortium {
 impl Consortium {
     /// Three key holders, an analyst and that many data owners; `change` has the last word on the study.
     pub fn new(owners: usize, variants: u32, change: impl FnOnce(&mut Study)) -> Self {
+        Self::with_holders(3, owners, variants, change)
+    }
+
+    /// The same with that many key holders.
+    pub fn with_holders(
+        holders: usize,
+        owners: usize,
+        variants: u32,
+        change: impl FnOnce(&mut Study),
+    ) -> Self {
         let coordinator = Party::new();
         let sorted = |count: usize| {
             let mut parties: Vec<Party> = (0..count).map(|_| Party::new()).collect();
             parties.sort_by_key(|p| p.did);
             parties
         };
-        let (holders, owners, analyst) = (sorted(3), sorted(owners), Party::new());
+        let (holders, owners, analyst) = (sorted(holders), sorted(owners), Party::new());
         let request = PlanRequest {
-            holders: 3,
+            holders: holders.len() as u32,
             smudging_bits: 40,
             values: 1 << 10,
-            datasets: 6,
+            datasets: owners.len().max(6) as u32,
             ..PlanRequest::sole_holder(100)
         };
         let template = World::with_organiser(

@@ -67,7 +67,8 @@ fn replay(
                 let key = SwitchingKey::from_bytes(&site.key, params, c.study_id).unwrap();
                 let rows: Vec<u32> = (0..site.dataset.rows).collect();
                 if is_totals {
-                    let sums = sum_totals(&weights, &rows).unwrap().placed(&places);
+                    let sums =
+                        sum_totals(Engine::detect(), &weights, &rows).unwrap().placed(&places);
                     key.switch_totals(engine, &ring, &plan, &sums)
                 } else {
                     let source = Held(&site.genotypes);
@@ -141,7 +142,7 @@ async fn sites_totals_and_a_donor_meet_in_one_result() {
     let result = c.run(&url, &c.job(inputs.clone(), 1)).await;
     assert_eq!(result.people, 3 + 2 + 4 + 1 + 9);
     is_replayed(&url, &c, &result, &all, Some(&totals)).await;
-    // The totals stand at five places: patterns of variants 0, 1 to 4, 5 to 19, 20 to 29, 30 on.
+    // Five presence patterns: all inputs, then by first variant 0, 5 to 19, 20 to 29, 30 to 34,999.
     let owners_read = format!("/v1/jobs/{}/result", result.job);
     for owner in &c.owners {
         owner.get(&url, &owners_read).await.ok(200);

@@ -85,7 +85,7 @@ async fn an_invitation_is_used_once_and_admits_its_party() {
     accept(&url, &other, &acceptance(&draft, &token, &other)).await.refused(409, "conflict");
     assert_eq!(joiner.get(&url, &path).await.ok(200).json::<Draft>(), joined);
     let drafts: Vec<Draft> = joiner.get(&url, "/v1/drafts").await.ok(200).json();
-    assert_eq!(drafts, [joined.clone()]);
+    assert_eq!(drafts, std::slice::from_ref(&joined));
     other.get(&url, &path).await.refused(403, "not-registered");
     // Members do not invite; the same token does not invite to something else; time passes.
     let another = Party::new();

@@ -100,8 +100,20 @@ async fn few_changed_rows_are_refused_also_after_a_withdrawal() {
     let (dataset, grant) = (site.dataset_id, site.grant_id);
     let phenotype = envelope(&fewer, &[]).0;
     refused(vec![JobInput::Rows { dataset, phenotype, grant }], "by 2;").await;
+    // Nor do the rows get lost with their phenotype: which they were nobody can tell any more, so they may be all but one.
+    c.run(&url, &c.job(inputs(&[0, 2]), 5)).await;
+    let phenotype = format!("/v1/phenotypes/{}", site.phenotype_id);
+    site.owner.delete(&url, &phenotype).await.ok(200);
+    let phenotype = envelope(&fewer, &[]).0;
+    let with = |other: &Site| vec![JobInput::Rows { dataset, phenotype, grant }, other.input()];
+    refused(with(&sites[2]), "by 1;").await;
+    for chunk in &site.weights {
+        put_chunk(&url, &site.owner, chunk).await;
+    }
+    World::put_message(&url, &site.owner, "phenotypes", &site.phenotype, &[&site.owner])
+        .await
+        .ok(201);
     // With three others it is a new question; the same rows again are one, too: another phenotype, say.
-    c.run(&url, &c.job(inputs(&[0, 2]), 2)).await;
     let third = c.run(&url, &c.job(inputs(&[0, 2]), 3)).await;
     refused(inputs(&[0, 2]), "budget of 3 jobs").await;
     let status = c.coordinator.wait(&url, &third.job, |_| true).await;
