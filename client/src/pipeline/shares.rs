@@ -23,3 +23,6 @@ pub(super) use policy::Policy;
 pub(super) use receive::{Received, Subject};
 pub(super) use replay::replay;
 pub(super) use store::{Store, state_folder, sync_folder};
+
+#[cfg(test)]
+mod tests;

@@ -237,7 +237,7 @@ impl Holder<'_> {
 }
 
 /// The object of kind `SealedShare` around an age file.
-fn sealed_object(job: Digest, counts: [u32; 4], body: &[u8]) -> Vec<u8> {
+pub(super) fn sealed_object(job: Digest, counts: [u32; 4], body: &[u8]) -> Vec<u8> {
     let header = Header {
         kind: Kind::SealedShare,
         length: body.len() as u64,
