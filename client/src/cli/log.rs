@@ -6,7 +6,7 @@ use super::common::IdArgs;
 
 const EXAMPLES: &str = "\
 Example:
-  hegwas log verify STUDY --server https://gwas.example.org --key me.key";
+  hegwas log verify ID --server https://gwas.example.org --key me.key";
 
 /// Verify the log of a study
 #[derive(Args, Debug, Clone)]

@@ -15,7 +15,7 @@ Examples:
   hegwas study new --dataset ID --name 'Height, pilot' --purpose 'Replication of known loci' \\
       --server https://gwas.example.org --key me.key
   hegwas study draft --name Height --purpose 'Known loci' --server https://gwas.example.org --key me.key
-  hegwas study status STUDY --server https://gwas.example.org --key me.key
+  hegwas study status ID --server https://gwas.example.org --key me.key
 
 A study of one party is made with `new`. Several parties come together in a draft: its coordinator invites them and proposes
 the study, the key holders sign it, then `advance` makes the key, step by step; nobody has to be there at the same time.";
@@ -104,11 +104,11 @@ Example:
 
 const STATUS_EXAMPLES: &str = "\
 Example:
-  hegwas study status STUDY --server https://gwas.example.org --key me.key";
+  hegwas study status ID --server https://gwas.example.org --key me.key";
 
 const ADVANCE_EXAMPLES: &str = "\
 Example:
-  hegwas study advance STUDY --server https://gwas.example.org --key me.key";
+  hegwas study advance ID --server https://gwas.example.org --key me.key";
 
 const DRAFT_EXAMPLES: &str = "\
 Example:
@@ -157,7 +157,7 @@ impl From<RoleName> for Role {
 
 const INVITE_EXAMPLES: &str = "\
 Example:
-  hegwas study invite DRAFT --role key-holder --out holder.invitation \\
+  hegwas study invite ID --role key-holder --out holder.invitation \\
       --server https://gwas.example.org --key me.key";
 
 /// Invite a party to a draft
@@ -209,7 +209,7 @@ pub struct JoinArgs {
 
 const PROPOSE_EXAMPLES: &str = "\
 Example:
-  hegwas study propose DRAFT --panel study.panel --people 5000 --test allelic,trend --min-cases 50 \\
+  hegwas study propose ID --panel study.panel --people 5000 --test allelic,trend --min-cases 50 \\
       --server https://gwas.example.org --key me.key";
 
 /// Make the draft a study that its key holders can sign
@@ -283,7 +283,7 @@ pub struct LimitArgs {
 
 const SIGN_EXAMPLES: &str = "\
 Example:
-  hegwas study sign STUDY --server https://gwas.example.org --key me.key";
+  hegwas study sign ID --server https://gwas.example.org --key me.key";
 
 /// Read a study and sign it
 ///
