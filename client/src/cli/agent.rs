@@ -11,10 +11,11 @@ use super::grant::duration;
 const EXAMPLES: &str = "\
 Examples:
   hegwas agent --study ID --once --server https://gwas.example.org --key holder.key
-  hegwas agent --study ID --min-cases 100 --every 10m --server https://gwas.example.org --key holder.key
+  hegwas agent --study ID --min-cases 100 --every 10m --server https://gwas.example.org \\
+      --key holder.key
 
-What was shared is written down in HOLDER.KEY.state before it is sent. Back that folder up with the key: without it the agent
-does not know what it may no longer share.";
+What is shared is written down in the folder HOLDER.KEY.state before it is sent. Back that folder
+up with the key: without it the agent does not know what it may no longer share.";
 
 /// Check jobs and share their results, for a key holder
 ///

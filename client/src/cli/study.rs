@@ -14,11 +14,13 @@ const EXAMPLES: &str = "\
 Examples:
   hegwas study new --dataset ID --name 'Height, pilot' --purpose 'Replication of known loci' \\
       --server https://gwas.example.org --key me.key
-  hegwas study draft --name Height --purpose 'Known loci' --server https://gwas.example.org --key me.key
+  hegwas study draft --name Height --purpose 'Known loci' \\
+      --server https://gwas.example.org --key me.key
   hegwas study status ID --server https://gwas.example.org --key me.key
 
-A study of one party is made with `new`. Several parties come together in a draft: its coordinator invites them and proposes
-the study, the key holders sign it, then `advance` makes the key, step by step; nobody has to be there at the same time.";
+A study of one party is made with `new`. Several parties come together in a draft: its coordinator
+invites them and proposes the study, the key holders sign it, then `advance` makes the key, step by
+step; nobody has to be there at the same time.";
 
 /// Make studies, alone or with others
 ///
@@ -112,7 +114,8 @@ Example:
 
 const DRAFT_EXAMPLES: &str = "\
 Example:
-  hegwas study draft --name Height --purpose 'Known loci' --server https://gwas.example.org --key me.key";
+  hegwas study draft --name Height --purpose 'Known loci' \\
+      --server https://gwas.example.org --key me.key";
 
 /// Begin a study of several parties
 ///
@@ -209,7 +212,7 @@ pub struct JoinArgs {
 
 const PROPOSE_EXAMPLES: &str = "\
 Example:
-  hegwas study propose ID --panel study.panel --people 5000 --test allelic,trend --min-cases 50 \\
+  hegwas study propose ID --panel study.panel --people 5000 --min-cases 50 \\
       --server https://gwas.example.org --key me.key";
 
 /// Make the draft a study that its key holders can sign

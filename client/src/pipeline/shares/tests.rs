@@ -12,7 +12,8 @@ use he_core::Digest;
 use he_core::arith::Ring;
 
 use super::give::sealed_object;
-use super::inputs::result_of;
+use super::inputs::{Inputs, result_of};
+use super::replay::replay;
 use crate::cli::{Cli, Command, dispatch};
 use crate::console::{Console, Unit};
 use crate::keys::{Identity, PassphraseSource, seal_to};
@@ -211,6 +212,14 @@ fn a_consortium_from_invitation_to_table() {
     let job = world.compute();
     let id = job.to_string();
     world.run("one", &["audit", &id]).unwrap();
+    let one = world.client("one");
+    let inputs = Inputs::load(&one, &job).unwrap();
+    let (_, mut lie) = result_of(&one, &one.job_status(&job).unwrap()).unwrap();
+    lie.units[0].chunk = lie.units[1].chunk;
+    let (ring, quiet) = (Ring::new(inputs.params()), Console::silent());
+    let progress = quiet.progress("replay", 0, Unit::Bytes);
+    let said = replay(&one, &ring, &inputs, &lie, &progress).unwrap_err().to_string();
+    assert!(said.contains(&world.url), "the server is named: {said}");
 
     // A holder with a stricter policy shares nothing, and nobody learns anything.
     let said = world.agent("one", &["--min-people", "1000"]).unwrap_err().to_string();
@@ -231,6 +240,15 @@ fn a_consortium_from_invitation_to_table() {
     let waiting =
         [Todo { party: world.did("three"), action: Action::CommitTotals, job: Some(job) }];
     assert_eq!(todo, waiting);
+
+    // A holder whose memory is lost shares nothing of what it committed to, until it is restored.
+    world.agent("three", &[]).unwrap();
+    let [state, away] = ["one.state", "away"].map(|name| world.dir.path().join(name));
+    std::fs::rename(&state, &away).unwrap();
+    let said = world.agent("one", &[]).unwrap_err().to_string();
+    assert!(said.contains("do not know what it committed to"), "{said}");
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::rename(&away, &state).unwrap();
 
     for _ in 0..4 {
         for holder in HOLDERS {
