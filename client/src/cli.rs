@@ -3,7 +3,9 @@
 //! [`main`] parses, runs, and turns errors into two paragraphs and an exit code. Bodies are in [`crate::commands`] and
 //! [`crate::pipeline`]; each takes its parsed arguments and a [`Console`].
 
+pub mod agent;
 pub mod assoc;
+pub mod audit;
 pub mod common;
 pub mod completions;
 pub mod demo;
@@ -12,6 +14,7 @@ pub mod grant;
 pub mod help;
 pub mod inspect;
 pub mod key;
+pub mod log;
 pub mod panel;
 pub mod plot;
 pub mod push;
@@ -99,16 +102,22 @@ pub enum Command {
     Encrypt(Box<encrypt::EncryptArgs>),
     /// Upload an encrypted dataset or phenotype
     Push(push::PushArgs),
-    /// Make and list studies
-    Study(study::StudyArgs),
+    /// Make studies, alone or with others
+    Study(Box<study::StudyArgs>),
     /// Let a study compute on a dataset, or no longer
     Grant(grant::GrantArgs),
     /// Have the server compute, and watch it
     Run(run::RunArgs),
     /// Make a key holder's decryption share of a result
     Share(share::ShareArgs),
+    /// Check jobs and share their results, for a key holder
+    Agent(agent::AgentArgs),
     /// Decrypt a result into a table
     Result(result::ResultArgs),
+    /// Recompute a result from its inputs and compare
+    Audit(audit::AuditArgs),
+    /// Verify the log of a study
+    Log(log::LogArgs),
     /// Draw Manhattan and QQ plots from a table
     Plot(plot::PlotArgs),
     /// Say what is in a file, without secrets
@@ -162,6 +171,9 @@ pub fn dispatch(command: Command, console: &Console) -> Result<()> {
         Command::Grant(args) => pipeline::grant(&args, console),
         Command::Run(args) => pipeline::run(&args, console),
         Command::Share(args) => pipeline::share(&args, console),
+        Command::Agent(args) => pipeline::agent(&args, console),
+        Command::Audit(args) => pipeline::audit(&args, console),
+        Command::Log(args) => pipeline::log(&args, console),
         Command::Result(args) => pipeline::result(&args, console),
         Command::Plot(args) => commands::plot(&args, console),
         Command::Inspect(args) => commands::inspect(&args, console),

@@ -16,8 +16,10 @@ mod identity;
 mod passphrase;
 mod record;
 mod seal;
+mod sealing;
 
 pub use error::KeyError;
 pub use identity::Identity;
 pub use passphrase::{Passphrase, PassphraseSource};
 pub use seal::{Protection, Sealed, sealed};
+pub use sealing::{SealingIdentity, seal_to};

@@ -5,6 +5,7 @@
 //! or the server says that it is busy: all of them are idempotent.
 
 mod client;
+mod consortium;
 mod error;
 mod events;
 mod retry;

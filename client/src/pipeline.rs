@@ -3,12 +3,17 @@
 //! `encrypt`, `study` and `open` do the work on one side of the network; `remote` speaks to the server; the other
 //! modules are the bodies of commands.
 
+mod agent;
 mod assoc;
+mod audit;
+mod ceremony;
 mod costs;
 mod demo;
+mod draft;
 mod encrypt;
 mod folder;
 mod job;
+mod log;
 mod make;
 mod open;
 mod panel;
@@ -16,11 +21,15 @@ mod prepare;
 mod publish;
 mod remote;
 mod result;
+mod shares;
 mod study;
 
+pub use agent::agent;
 pub use assoc::assoc;
+pub use audit::audit;
 pub use demo::demo;
 pub use job::run;
+pub use log::log;
 pub use make::{encrypt, grant, study};
 pub use panel::panel;
 pub use result::{result, share};

@@ -73,7 +73,7 @@ Example:
   hegwas grant withdraw ID --server https://gwas.example.org --key me.key";
 
 /// `90d`, `12h`: at least a second, at most a hundred years.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const YEAR: u64 = 365 * 86_400;
     let unit = |c| match c {
         's' => Some(1),

@@ -16,7 +16,8 @@ Examples:
 
 /// Decrypt a result into a table
 ///
-/// Downloads the encrypted sums of a computed job, checks them, decrypts them, and computes the tests.
+/// Downloads the encrypted sums of a computed job, checks them, decrypts them, and computes the tests. Of a study with several
+/// key holders, the analysts do that when every holder has shared.
 #[derive(Args, Debug, Clone)]
 #[command(after_help = EXAMPLES)]
 pub struct ResultArgs {

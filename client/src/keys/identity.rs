@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::record::KeyRecord;
 use super::seal::{Protection, seal, unseal};
-use super::{KeyError, PassphraseSource, file};
+use super::{KeyError, PassphraseSource, SealingIdentity, file};
 
 /// Who one is: a signing key and the master secret from which dataset and study keys are derived.
 ///
@@ -131,6 +131,14 @@ impl Identity {
     /// The Ed25519 signature of `message`.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
+    }
+
+    /// The age key to which shares of results are sealed for this party.
+    ///
+    /// # Errors
+    /// When the derived key is unusable, which does not happen.
+    pub fn sealing(&self) -> Result<SealingIdentity, KeyError> {
+        SealingIdentity::derive(&self.master)
     }
 
     /// The secret from which the keys of datasets and studies are derived.

@@ -11,9 +11,9 @@ use super::send::{Answer, Call};
 use super::{Client, NetError};
 
 const BYTES: &str = "application/octet-stream";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// Longest listing in bytes.
-const MAX_LIST: u64 = 64 << 20;
+pub(super) const MAX_LIST: u64 = 64 << 20;
 /// Longest status in bytes.
 pub(super) const MAX_STATUS: u64 = 64 << 10;
 /// Longest panel text in bytes.
@@ -34,6 +34,12 @@ pub enum Collection {
     Grants,
     /// Jobs.
     Jobs,
+    /// Sums that sites encrypted under a study's key.
+    Totals,
+    /// Commitments to shares.
+    ShareCommitments,
+    /// Sealed shares.
+    Shares,
 }
 
 impl Collection {
@@ -45,6 +51,9 @@ impl Collection {
             Self::Studies => "studies",
             Self::Grants => "grants",
             Self::Jobs => "jobs",
+            Self::Totals => "totals",
+            Self::ShareCommitments => "share-commitments",
+            Self::Shares => "shares",
         }
     }
 
@@ -56,11 +65,14 @@ impl Collection {
             Self::Studies => "study",
             Self::Grants => "grant",
             Self::Jobs => "job",
+            Self::Totals => "totals",
+            Self::ShareCommitments => "commitment to shares",
+            Self::Shares => "shares",
         }
     }
 }
 
-fn call(method: Method, path: String, limit: u64) -> Call<'static> {
+pub(super) fn call(method: Method, path: String, limit: u64) -> Call<'static> {
     Call { method, path, body: &[], content_type: BYTES, digest: true, limit }
 }
 
@@ -290,13 +302,13 @@ impl Client {
         if status.job == *job { Ok(status) } else { Err(wrong("the status of job", *job)) }
     }
 
-    fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, NetError> {
+    pub(super) fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, NetError> {
         let Answer { body, .. } = self.send(call)?;
         serde_json::from_slice(&body)
             .map_err(|e| NetError::Malformed { what: call.what(), reason: e.to_string() })
     }
 }
 
-fn wrong(what: &'static str, digest: Digest) -> NetError {
+pub(super) fn wrong(what: &'static str, digest: Digest) -> NetError {
     NetError::WrongDigest { what, digest }
 }

@@ -14,7 +14,7 @@ use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
 use super::folder::{NewFolder, save_cohort, save_manifest};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::study::{StudyText, sign};
-use super::{panel, publish, remote, use_threads};
+use super::{ceremony, draft, panel, publish, remote, use_threads};
 use crate::bundle::{Bundle, CHUNKS, Manifest, read_people};
 use crate::cli::common::{KeyFileArgs, PhenotypeArgs, ServerArgs};
 use crate::cli::encrypt::EncryptArgs;
@@ -261,6 +261,13 @@ pub fn study(args: &StudyArgs, console: &Console) -> Result<()> {
                 )
             })
         }
+        StudyCommand::Draft(args) => draft::draft(args, console),
+        StudyCommand::Invite(args) => draft::invite(args, console),
+        StudyCommand::Join(args) => draft::join(args, console),
+        StudyCommand::Propose(args) => draft::propose(args, console),
+        StudyCommand::Sign(args) => ceremony::sign(args, console),
+        StudyCommand::Status(args) => ceremony::status(args, console),
+        StudyCommand::Advance(args) => ceremony::advance(args, console),
     }
 }
 

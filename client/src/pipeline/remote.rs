@@ -53,7 +53,7 @@ pub(super) fn create_study(
 }
 
 /// Every key holder's commitment to its contribution to a study's key, each checked to be signed by its holder.
-fn commitments(client: &Client, (id, study): (Digest, &Study)) -> Result<Commitments> {
+pub(super) fn commitments(client: &Client, (id, study): (Digest, &Study)) -> Result<Commitments> {
     let mut received = Vec::new();
     for listed in client.key_commitments(&id)? {
         let opened = client.key_commitment(&listed.manifest)?;

@@ -4,7 +4,7 @@ use gwas::io::Exclusions;
 use gwas::panel::Panel;
 use gwas::qc::{Thresholds, filter_pooled};
 use gwas::stats::counts::VariantSums;
-use gwas::wire::{Job, JobInput, JobResult, Opened, Phenotype, Study};
+use gwas::wire::{Job, JobInput, JobResult, Opened, Phenotype, SharePhase, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
@@ -14,6 +14,7 @@ use super::folder::PrivateFile;
 use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
+use super::shares::{Received, Subject};
 use super::{remote, use_threads};
 use crate::cli::result::{ReleasedFilterArgs, ResultArgs};
 use crate::cli::share::ShareArgs;
@@ -85,6 +86,16 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
     let progress = console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
     let fetch = |chunk: &gwas::wire::ChunkRef| remote::fetch(&client, chunk);
     let opened = match &args.share {
+        None if study.message.is_shared() => {
+            let id = remote::computed(&client.job_status(&args.job)?)?;
+            let subject = Subject { client: &client, study: &study, result: &result, id };
+            let totals = Received::load(subject, SharePhase::Totals)?;
+            let sums = Received::load(subject, SharePhase::Sums)?;
+            let find = |chunk: &gwas::wire::ChunkRef| {
+                if totals.has(chunk) { totals.shares(chunk) } else { sums.shares(chunk) }
+            };
+            open(&ring, &study.message, &result, &fetch, &Opener::Shares(&find), &progress)?
+        }
         None => {
             let key = holder_key(&client, &ring, &study)?;
             open(&ring, &study.message, &result, &fetch, &Opener::Key(&key), &progress)?

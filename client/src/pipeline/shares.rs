@@ -1,0 +1,28 @@
+//! Sharing a result among several key holders. Protocol sections 6, 10 and 11.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `inputs` | a job with everything that it names, checked against the study |
+//! | `replay` | recomputes the result from the inputs and compares |
+//! | `store` | what a holder remembers: every share, every job |
+//! | `policy` | which jobs a holder shares |
+//! | `give` | one step of a holder: commit, then share; first the totals, then the sums |
+//! | `receive` | a recipient opens and checks what the holders shared |
+
+mod give;
+mod inputs;
+mod policy;
+mod receive;
+mod replay;
+mod source;
+mod store;
+
+pub(super) use give::Holder;
+pub(super) use inputs::{Inputs, result_of};
+pub(super) use policy::Policy;
+pub(super) use receive::{Received, Subject};
+pub(super) use replay::replay;
+pub(super) use store::{Store, state_folder, sync_folder};
+
+#[cfg(test)]
+mod tests;

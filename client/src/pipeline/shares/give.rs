@@ -1,0 +1,249 @@
+//! A key holder's side: one step after the other, each of which may be repeated after a crash.
+
+use gwas::wire::status::{JobStatus, ShareStatus};
+use gwas::wire::{
+    ChunkRef, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares, Study,
+};
+use he_core::Digest;
+use he_core::arith::Ring;
+use he_core::codec::{Header, Kind};
+use he_core::result::SwitchedUnit;
+use he_core::share::{Admitted, DecryptionShare, ShareKind, combine};
+use he_core_secret::{HolderKey, smudged_share};
+
+use super::inputs::{Inputs, result_of};
+use super::policy::Policy;
+use super::receive::{Received, Subject, commitments_to};
+use super::replay::replay;
+use super::store::{CheckedJob, Store};
+use crate::console::{Console, Unit};
+use crate::keys::seal_to;
+use crate::net::{Client, Collection, now};
+use crate::pipeline::study::sign;
+use crate::{Error, Result};
+
+/// A key holder of a study.
+pub(in crate::pipeline) struct Holder<'a> {
+    pub(in crate::pipeline) client: &'a Client,
+    pub(in crate::pipeline) study: Opened<Study>,
+    pub(in crate::pipeline) ring: Ring,
+    pub(in crate::pipeline) key: HolderKey,
+    pub(in crate::pipeline) store: Store,
+    pub(in crate::pipeline) policy: Policy,
+    pub(in crate::pipeline) console: &'a Console,
+}
+
+impl Holder<'_> {
+    /// Does the holder's next step in the release of a job, if it is its turn; what was done. `ask` is asked before the
+    /// first step of a job.
+    ///
+    /// # Errors
+    /// When the job is not shared, with the reason.
+    pub(in crate::pipeline) fn step(
+        &mut self,
+        status: &JobStatus,
+        ask: &dyn Fn(&Digest) -> Result<()>,
+    ) -> Result<Option<&'static str>> {
+        let statuses = self.client.share_statuses(&status.job)?;
+        let (me, holders) = (self.client.did(), self.study.message.key_holders.clone());
+        let everybody = |phase: SharePhase, given: fn(&ShareStatus) -> bool| {
+            holders.iter().all(|holder| {
+                statuses.iter().any(|s| s.party == *holder && s.phase == phase && given(s))
+            })
+        };
+        for phase in [SharePhase::Totals, SharePhase::Sums] {
+            let own = statuses.iter().find(|s| s.party == me && s.phase == phase);
+            let committed = own.is_some_and(|s| s.commitment.is_some());
+            let shared = own.is_some_and(|s| s.shares.is_some());
+            if !committed {
+                if phase == SharePhase::Totals {
+                    ask(&status.job)?;
+                }
+                self.commit(status, phase)?;
+                return Ok(Some(match phase {
+                    SharePhase::Totals => "checked the job and committed to shares of its totals",
+                    SharePhase::Sums => "checked the totals and committed to shares of the sums",
+                }));
+            }
+            if !shared {
+                if !everybody(phase, |s| s.commitment.is_some()) {
+                    return Ok(None);
+                }
+                self.share(status, phase, &statuses)?;
+                return Ok(Some(match phase {
+                    SharePhase::Totals => "shared the totals",
+                    SharePhase::Sums => "shared the sums",
+                }));
+            }
+            if !everybody(phase, |s| s.shares.is_some()) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks a job and commits to shares of a phase.
+    fn commit(&mut self, status: &JobStatus, phase: SharePhase) -> Result<()> {
+        let (id, result, inputs) = self.checked(status)?;
+        if phase == SharePhase::Sums {
+            self.check_totals(&inputs, &result, id)?;
+        }
+        let party = self.client.did().to_string();
+        let mut commitments = Vec::new();
+        for (chunk, plane, group) in result.objects(phase) {
+            let (_, share) = self.share_of(&result, &chunk, (plane, group), true)?;
+            commitments.push(self.key.commit_share(&party, chunk.digest, &share).to_bytes());
+        }
+        let message = ShareCommitment { job: status.job, result: id, phase, commitments };
+        let envelope = sign(&message, self.client.identity())?;
+        self.client.put_manifest(Collection::ShareCommitments, &envelope)?;
+        Ok(())
+    }
+
+    /// The job's inputs and result: within all limits at this moment, and the result recomputed, now or before.
+    fn checked(&mut self, status: &JobStatus) -> Result<(Digest, JobResult, Inputs)> {
+        let inputs = Inputs::load(self.client, &status.job)?;
+        if inputs.study.id != self.study.id {
+            return Err(Error::corrupt("the server gave a job of another study"));
+        }
+        self.policy.with(&self.study.message).check(&inputs, &self.store.jobs, now())?;
+        let (id, result) = result_of(self.client, status)?;
+        let known = self.store.jobs.iter().find(|checked| checked.job == status.job);
+        match known {
+            Some(checked) if checked.result == id => {}
+            Some(_) => {
+                return Err(Error::corrupt(
+                    "the server now gives another result of this job than before",
+                )
+                .with_remedy(
+                    "share nothing, and tell the other parties not to trust this server",
+                ));
+            }
+            None => {
+                let total = result.units.len() + result.totals.len();
+                let progress = self.console.progress("replay", total as u64, Unit::Items("units"));
+                replay(self.client, &self.ring, &inputs, &result, &progress)?;
+                progress.finish();
+                self.store.keep(CheckedJob {
+                    job: status.job,
+                    result: id,
+                    rows: inputs.rows.iter().map(|(d, r)| (*d, r.clone())).collect(),
+                    totals: inputs.totals.iter().map(|(d, n)| (*d, *n)).collect(),
+                })?;
+            }
+        }
+        Ok((id, result, inputs))
+    }
+
+    /// Decrypts the totals, which everybody has shared, and checks the numbers of people, cases and controls.
+    fn check_totals(&self, inputs: &Inputs, result: &JobResult, id: Digest) -> Result<()> {
+        let subject = Subject { client: self.client, study: &self.study, result, id };
+        let received = Received::load(subject, SharePhase::Totals)?;
+        let plan = &self.study.message.plan;
+        let mut totals = Vec::new();
+        for (chunk, plane, group) in result.objects(SharePhase::Totals) {
+            let unit = self.unit(result, &chunk, (plane, group))?;
+            let shares = received.shares(&chunk)?;
+            let shares = shares
+                .iter()
+                .map(|bytes| DecryptionShare::from_bytes(bytes, &unit, chunk.digest.short()))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Error::corrupt)?;
+            totals.push(combine(&self.ring, plan, &unit, &shares).map_err(Error::corrupt)?);
+        }
+        self.policy.with(&self.study.message).check_totals(inputs, &totals)
+    }
+
+    fn unit(
+        &self,
+        result: &JobResult,
+        chunk: &ChunkRef,
+        (plane, group): (u8, u32),
+    ) -> Result<SwitchedUnit> {
+        let bytes = self.client.get_chunk(chunk)?;
+        let params = self.ring.params();
+        SwitchedUnit::from_bytes(&bytes, params, result.job.short(), plane, group)
+            .map_err(Error::corrupt)
+    }
+
+    /// The holder's share of a result object whose bytes the holder has recomputed (its digest stands in the checked result).
+    /// Leave to share is written down if it is `new`, and must have been before if not.
+    fn share_of(
+        &mut self,
+        result: &JobResult,
+        chunk: &ChunkRef,
+        place: (u8, u32),
+        new: bool,
+    ) -> Result<(Admitted, DecryptionShare)> {
+        let unit = self.unit(result, chunk, place)?;
+        let (ledger, write) = self.store.ledger();
+        let admitted = ledger.admit(result.job, ShareKind::Open, &unit, |record| {
+            if new {
+                write(record)
+            } else {
+                Err(Error::input("the holder's records do not know what it committed to").with_remedy(
+                    "restore the folder beside your key file from a backup; without it nothing may be shared",
+                ))
+            }
+        });
+        let admitted = admitted.map_err(Error::input)?;
+        let share = smudged_share(&self.ring, &self.key, &admitted, &unit).map_err(Error::input)?;
+        Ok((admitted, share))
+    }
+
+    /// Shares a phase, now that everybody has committed.
+    fn share(
+        &mut self,
+        status: &JobStatus,
+        phase: SharePhase,
+        statuses: &[ShareStatus],
+    ) -> Result<()> {
+        // Again: a grant may have ended meanwhile.
+        let (id, result, _) = self.checked(status)?;
+        let subject = Subject { client: self.client, study: &self.study, result: &result, id };
+        let said = subject.commitments(phase, statuses)?;
+        let party = self.client.did().to_string();
+        let recipients: Vec<_> = self
+            .study
+            .message
+            .recipients(phase)
+            .into_iter()
+            .filter_map(|party| {
+                let key = self.study.message.sealing_keys.iter().find(|k| k.party == party)?;
+                Some((party, key.key.clone()))
+            })
+            .collect();
+        let mut sealed: Vec<SealedShares> = recipients
+            .iter()
+            .map(|(recipient, _)| SealedShares { recipient: *recipient, chunks: Vec::new() })
+            .collect();
+        for (number, (chunk, plane, group)) in result.objects(phase).enumerate() {
+            let (_, share) = self.share_of(&result, &chunk, (plane, group), false)?;
+            let commitments = commitments_to(chunk.digest, number, &said)?;
+            let reveal = self.key.reveal_share(&party, chunk.digest, &share, &commitments);
+            let reveal = zeroize::Zeroizing::new(reveal.map_err(Error::corrupt)?.to_bytes());
+            for (recipient, ((_, key), sealed)) in (0..).zip(recipients.iter().zip(&mut sealed)) {
+                let counts = [phase.number(), recipient, number as u32, 0];
+                let bytes = sealed_object(result.job, counts, &seal_to(key, &reveal)?);
+                let digest = Digest::of(&bytes);
+                self.client.put_chunk(&digest, &bytes)?;
+                sealed.chunks.push(ChunkRef { digest, length: bytes.len() as u64 });
+            }
+        }
+        let message = Shares { job: status.job, phase, sealed };
+        self.client.put_manifest(Collection::Shares, &sign(&message, self.client.identity())?)?;
+        Ok(())
+    }
+}
+
+/// The object of kind `SealedShare` around an age file.
+pub(super) fn sealed_object(job: Digest, counts: [u32; 4], body: &[u8]) -> Vec<u8> {
+    let header = Header {
+        kind: Kind::SealedShare,
+        length: body.len() as u64,
+        params: [0; 16],
+        context: job.short(),
+        counts,
+    };
+    [&header.to_bytes()[..], body].concat()
+}

@@ -1,0 +1,256 @@
+//! What a key holder remembers of a study: every share it gave leave for, every job it checked.
+//!
+//! A folder beside the key file, readable by its owner alone. Files are appended to and are on the disk before anything that
+//! depends on them is sent:
+//!
+//! - `shares`: objects of kind `ShareRecord`, one after the other;
+//! - `jobs`: JSON lines, the jobs whose result was replayed;
+//! - `agent.log`: JSON lines, what the agent did.
+//!
+//! A record that a crash cut off was never acted upon, and is dropped.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use gwas::wire::{Did, RowSet};
+use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
+use he_core::share::{ShareLedger, ShareRecord};
+use he_core::{Digest, Plan};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Longest file of records in bytes.
+const MAX_FILE: u64 = 1 << 30;
+
+/// A job whose result the holder recomputed and found right.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::pipeline) struct CheckedJob {
+    pub(super) job: Digest,
+    /// Digest of its result.
+    pub(super) result: Digest,
+    /// Rows of datasets that took part.
+    pub(super) rows: Vec<(Digest, RowSet)>,
+    /// People whom totals attest, by owner.
+    pub(super) totals: Vec<(Did, u32)>,
+}
+
+/// The folder for what belongs to a key file.
+pub(in crate::pipeline) fn state_folder(key: &Path, name: &str) -> Result<PathBuf> {
+    let mut folder = key.as_os_str().to_owned();
+    folder.push(".state");
+    let folder = PathBuf::from(folder).join(name);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(Error::file("create", &folder))?;
+    for made in [Some(folder.as_path()), folder.parent(), folder.parent().and_then(Path::parent)] {
+        let made = made.filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        sync_folder(made)?;
+    }
+    Ok(folder)
+}
+
+/// Writes a folder's entries to the disk.
+pub(in crate::pipeline) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::file("write", folder))
+}
+
+/// A file that is only appended to.
+struct Appended {
+    path: PathBuf,
+    file: File,
+}
+
+impl Appended {
+    /// Opens or makes the file; its bytes.
+    fn open(path: PathBuf) -> Result<(Self, Vec<u8>)> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let file = options.open(&path).map_err(Error::file("open", &path))?;
+        let mut bytes = Vec::new();
+        (&file).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::file("read", &path))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(Error::corrupt(format_args!("{} is longer than 1 GiB", path.display())));
+        }
+        Ok((Self { path, file }, bytes))
+    }
+
+    /// Drops what a crash left half-written.
+    fn cut(&self, length: usize) -> Result<()> {
+        let cut = self.file.set_len(length as u64).and_then(|()| self.file.sync_all());
+        cut.map_err(Error::file("write", &self.path))
+    }
+
+    /// Appends, to the disk.
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+        written.map_err(Error::file("write", &self.path))
+    }
+}
+
+/// A holder's memory of one study; one process at a time has it.
+pub(in crate::pipeline) struct Store {
+    pub(super) ledger: ShareLedger,
+    shares: Appended,
+    pub(super) jobs: Vec<CheckedJob>,
+    jobs_file: Appended,
+    log: Appended,
+    /// Held until the process ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens what is remembered of `study` beside the file `key`; nothing of a new study.
+    ///
+    /// # Errors
+    /// When another process has it open, or it is damaged.
+    pub(in crate::pipeline) fn open(key: &Path, study: Digest, plan: Plan) -> Result<Self> {
+        let folder = state_folder(key, &study.to_string())?;
+        let path = folder.join("lock");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(&path).map_err(Error::file("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::input("another process shares for this study with this key")
+                    .with_remedy("let one `hegwas agent` run for each key and study"));
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::file("lock", &path)(source)),
+        }
+        let (shares, bytes) = Appended::open(folder.join("shares"))?;
+        let (records, whole) = records(&bytes).ok_or_else(|| damaged(&shares.path))?;
+        if whole < bytes.len() {
+            shares.cut(whole)?;
+        }
+        let ledger = ShareLedger::restore(study, plan, records).map_err(Error::corrupt)?;
+        let (jobs_file, bytes) = Appended::open(folder.join("jobs"))?;
+        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        let lines = bytes.get(..whole).unwrap_or_default();
+        let jobs = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+        let jobs = jobs.map(serde_json::from_slice).collect::<Result<_, _>>();
+        let jobs = jobs.map_err(|_| damaged(&jobs_file.path))?;
+        if whole < bytes.len() {
+            jobs_file.cut(whole)?;
+        }
+        let (log, _) = Appended::open(folder.join("agent.log"))?;
+        sync_folder(&folder)?;
+        Ok(Self { ledger, shares, jobs, jobs_file, log, _lock: lock })
+    }
+
+    /// The ledger, and how a record of it is written down.
+    pub(super) fn ledger(
+        &mut self,
+    ) -> (&mut ShareLedger, impl FnOnce(&ShareRecord) -> Result<()> + '_) {
+        let shares = &mut self.shares;
+        (&mut self.ledger, |record: &ShareRecord| {
+            shares.append(&encode(record).map_err(|e| Error::Internal(e.to_string()))?)
+        })
+    }
+
+    /// Remembers a job as checked, once.
+    pub(super) fn keep(&mut self, job: CheckedJob) -> Result<()> {
+        self.jobs_file.append(&line(&job)?)?;
+        self.jobs.push(job);
+        Ok(())
+    }
+
+    /// Writes down what was done.
+    pub(in crate::pipeline) fn note(&mut self, entry: &impl Serialize) -> Result<()> {
+        self.log.append(&line(entry)?)
+    }
+}
+
+fn line(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::corrupt(format_args!("{} is damaged", path.display())).with_remedy(
+        "restore it from a backup before anything is shared: without it a second share could be given of what was shared before",
+    )
+}
+
+/// The whole records at the beginning, and their length; `None` if one of them is damaged.
+fn records(bytes: &[u8]) -> Option<(Vec<ShareRecord>, usize)> {
+    let (mut records, mut at) = (Vec::new(), 0);
+    while let Some(head) = bytes.get(at..at + HEADER_LEN) {
+        let header = Header::parse(head).ok()?;
+        header.expect_kind(Kind::ShareRecord).ok()?;
+        let end = at + HEADER_LEN + usize::try_from(header.length).ok()?;
+        let Some(object) = bytes.get(at..end) else { break };
+        records.push(decode(object).ok()?);
+        at = end;
+    }
+    Some((records, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use he_core::PlanRequest;
+    use he_core::public_key::study_mask;
+    use he_core::result::SwitchedUnit;
+    use he_core::share::ShareKind;
+    use he_core::totals::EncryptedTotals;
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let request =
+            PlanRequest { holders: 3, smudging_bits: 40, ..PlanRequest::sole_holder(100) };
+        Plan::new(PlanRequest { values: 1 << 21, ..request }).unwrap()
+    }
+
+    fn unit(seed: u8) -> SwitchedUnit {
+        let words = study_mask(plan().params(), Digest::of(&[seed]));
+        EncryptedTotals::new(plan().params(), 1, 1, [words.clone(), words].concat()).into_unit()
+    }
+
+    fn admit(store: &mut Store, job: &[u8], seed: u8) -> bool {
+        let (ledger, write) = store.ledger();
+        ledger.admit(Digest::of(job), ShareKind::Open, &unit(seed), write).is_ok()
+    }
+
+    #[test]
+    fn what_was_shared_is_remembered_and_torn_records_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, study) = (folder.path().join("me.key"), Digest::of(b"study"));
+        let open = || Store::open(&key, study, plan());
+        let mut store = open().unwrap();
+        assert!(open().is_err(), "locked");
+        assert!(admit(&mut store, b"one", 1) && admit(&mut store, b"two", 2));
+        let values = store.ledger.values();
+        let checked = CheckedJob {
+            job: Digest::of(b"one"),
+            result: Digest::of(b"r"),
+            rows: vec![(Digest::of(b"d"), RowSet::new(3, |i| i != 1))],
+            totals: Vec::new(),
+        };
+        store.keep(checked).unwrap();
+        drop(store);
+
+        let path = state_folder(&key, &study.to_string()).unwrap().join("shares");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], &whole[..100]].concat()).unwrap();
+        let mut store = open().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "the torn record is gone");
+        assert_eq!(store.ledger.values(), values);
+        assert_eq!(store.jobs[0].rows[0].1.count(), 2);
+        assert!(admit(&mut store, b"one", 1), "the same share again");
+        assert!(!admit(&mut store, b"three", 1), "for another job");
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "nothing new");
+        drop(store);
+
+        let mut bad = whole.clone();
+        bad[0] ^= 1;
+        std::fs::write(&path, bad).unwrap();
+        assert!(matches!(open(), Err(Error::Corrupt { .. })));
+    }
+}
