@@ -4,11 +4,13 @@
 //! modules are the bodies of commands.
 
 mod assoc;
+mod contribute;
 mod costs;
 mod demo;
 mod encrypt;
 mod folder;
 mod job;
+mod joined;
 mod make;
 mod open;
 mod panel;
@@ -17,11 +19,13 @@ mod publish;
 mod remote;
 mod result;
 mod study;
+mod totals;
 
 pub use assoc::assoc;
+pub use contribute::encrypt;
 pub use demo::demo;
 pub use job::run;
-pub use make::{encrypt, grant, study};
+pub use make::{grant, study};
 pub use panel::panel;
 pub use result::{result, share};
 

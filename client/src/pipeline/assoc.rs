@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gwas::io::Cohort;
 use gwas::packing::{plain_sums, planes_for};
 use gwas::stats::counts::VariantSums;
-use gwas::wire::PlaneKind;
+use gwas::wire::{Participation, PlaneKind};
 use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::HolderKey;
@@ -57,8 +57,10 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
 
     let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
     let file = stages.time("read", || open(&files, &args.reading, threads, console))?;
-    let panel =
-        args.panel.as_ref().map(|path| panel::Target { path, palindromic: &args.palindromic });
+    let panel = args.panel.as_ref().map(|path| panel::Target {
+        panel: panel::Source::File(path),
+        palindromic: &args.palindromic,
+    });
     let prepared = stages.time("filter", || {
         prepare(file, &args.filters, Some(&args.phenotype), panel.as_ref(), console)
     })?;
@@ -225,7 +227,13 @@ fn round_trip(
         let progress = console.progress("encrypt", values, Unit::Items("genotypes"));
         let quiet = Console::silent().progress("upload", 0, Unit::Bytes);
         let sink = UploadSink::start(client, connections, &quiet)?;
-        let input = DatasetInput { name: String::new(), cohort, planes: planes.to_vec(), plan };
+        let input = DatasetInput {
+            name: String::new(),
+            cohort,
+            planes: planes.to_vec(),
+            plan,
+            absent: None,
+        };
         let dataset = encrypt_dataset(
             &ring,
             input,
@@ -251,7 +259,7 @@ fn round_trip(
             &ring,
             name.to_owned(),
             (dataset_id, &dataset),
-            &status,
+            (&status, Participation::Public),
             identity.master(),
             &remote::entropy()?,
             &sink,
@@ -265,7 +273,7 @@ fn round_trip(
             min_people: 1,
         };
         let (study_id, study) = remote::create_study(client, &ring, &dataset, text)?;
-        let grant = remote::create_grant(
+        let (grant, _) = remote::create_grant(
             client,
             &ring,
             (dataset_id, &dataset),
