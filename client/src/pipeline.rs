@@ -4,11 +4,13 @@
 //! modules are the bodies of commands.
 
 mod assoc;
+mod choose;
 mod contribute;
 mod costs;
 mod demo;
 mod encrypt;
 mod folder;
+mod inputs;
 mod job;
 mod joined;
 mod make;

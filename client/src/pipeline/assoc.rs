@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use gwas::io::Cohort;
 use gwas::packing::{plain_sums, planes_for};
+use gwas::presence::Presence;
 use gwas::stats::counts::VariantSums;
-use gwas::wire::{Participation, PlaneKind};
+use gwas::wire::{JobInput, Participation, PlaneKind};
 use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::HolderKey;
 
 use super::costs::say_costs;
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
-use super::open::{Opener, open as open_result, set_plane};
+use super::open::{Inputs, Opener, open as open_result, set_plane};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::publish::{self, Findings, tests};
 use super::study::{StudyText, job, sign};
@@ -284,7 +285,9 @@ fn round_trip(
     })?;
 
     let status = stages.time("compute", || {
-        let job = job(study_id, dataset_id, phenotype_id, grant_id, now());
+        let input =
+            JobInput::Rows { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id };
+        let job = job(study_id, vec![input], now());
         let id = remote::submit(client, &job)?;
         remote::wait(client, &id, console)
     })?;
@@ -293,9 +296,13 @@ fn round_trip(
         let key = HolderKey::derive(identity.master(), &ring, study_id);
         let progress =
             console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
+        let inputs = Inputs {
+            people: vec![cohort.people()],
+            presence: Presence::new(study.variants, &[None]),
+        };
         let opened = open_result(
             &ring,
-            &study,
+            (&study, &inputs),
             &result,
             &|chunk| remote::fetch(client, chunk),
             &Opener::Key(&key),
