@@ -222,7 +222,7 @@ impl Site<'_> {
         let phenotype = match &args.phenotype.pheno {
             Some(_) => {
                 let samples: Vec<Sample> = cohort.samples().cloned().collect();
-                Some(read_phenotype(&args.phenotype, &samples)?)
+                Some(read_phenotype(&args.phenotype, &samples, true)?)
             }
             None => None,
         };
@@ -306,7 +306,7 @@ fn further_phenotype(
         None => Participation::Public,
     };
     let samples = read_people(folder)?;
-    let phenotype = read_phenotype(&args.phenotype, &samples)?;
+    let phenotype = read_phenotype(&args.phenotype, &samples, study.is_some())?;
     let weights = (&phenotype, participation);
     let id = encrypt_one(weights, (opened.id, &opened.message), identity, to)?;
     if participation == Participation::Public && phenotype.missing() > 0 {
@@ -315,12 +315,17 @@ fn further_phenotype(
     Ok(Made::rows(opened.id, Some(id), &opened.message))
 }
 
-fn read_phenotype(args: &PhenotypeArgs, samples: &[Sample]) -> Result<CaseControl> {
+/// The phenotype of these people; in a study of several sites, one of them may have no cases or no controls.
+fn read_phenotype(args: &PhenotypeArgs, samples: &[Sample], of_study: bool) -> Result<CaseControl> {
     args.refuse_covariates()?;
     let path =
         args.pheno.as_deref().ok_or_else(|| Error::usage("no phenotype", "give --pheno FILE"))?;
-    let table = Table::open(path).map_err(Error::input)?;
-    table.case_control(args.pheno_name.as_deref(), samples, args.one).map_err(Error::input)
+    let (table, name) = (Table::open(path).map_err(Error::input)?, args.pheno_name.as_deref());
+    if of_study {
+        table.case_control_part(name, samples, args.one).map_err(Error::input)
+    } else {
+        table.case_control(name, samples, args.one).map_err(Error::input)
+    }
 }
 
 fn encrypt_one(

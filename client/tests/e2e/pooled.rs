@@ -1,6 +1,7 @@
 //! Several sites, totals and single donors in one study, each with a key and an account of its own: the table is that of the
 //! merged cohort in the clear.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use he_core_secret::HolderKey;
 use hegwas::keys::{Identity, PassphraseSource};
 use hegwas::net::{Client, Collection, Options};
 
-use crate::common::{hegwas, run};
+use crate::common::{Table, hegwas, real_data, run};
 use crate::site::{Server, fixture, new_key, refused};
 
 const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
@@ -418,10 +419,55 @@ fn rows_totals_and_donors_give_the_merged_cohort_s_table() {
 }
 
 #[test]
+fn geuvadis_in_four_altered_sites_equals_plink() {
+    let Some(data) = real_data() else { return };
+    let set = data.join("geuvadis22");
+    let whole = Files::read(&set.join("g22"));
+    assert!(whole.codes.iter().flatten().all(|code| *code != 1), "no call is missing");
+    let sites = Table::read(&set.join("sites.tsv"));
+    let populations: HashMap<&str, usize> = sites
+        .rows
+        .iter()
+        .map(|row| {
+            let population = sites.get(row, "POP");
+            let number = ["GBR", "FIN", "TSI", "CEU"].iter().position(|p| *p == population);
+            (sites.get(row, "IID"), number.unwrap())
+        })
+        .collect();
+    let site_of = |i: usize| populations[whole.fam[i].split_whitespace().nth(1).unwrap()];
+    let planes = [PlaneKind::Dosage, PlaneKind::HomAlt];
+    let world = World::new(&set.join("g22.bim"), &planes, Participation::Encrypted);
+    let (pheno, name) = (set.join("pheno_bin.tsv"), "hi_ENSG00000172404");
+    let table = check(&world, &whole, &pheno, &[name, "hi_ENSG00000100372"], site_of);
+    // PLINK's counts of the unaltered files hold for what no site lacks.
+    let truth = set.join(format!("truth/p19_counts.{name}.assoc.gz"));
+    let (found, plink) = (Table::read(&table), Table::read(&truth));
+    let counts: HashMap<[&str; 3], [&str; 2]> = plink
+        .rows
+        .iter()
+        .map(|r| {
+            (["SNP", "A1", "A2"].map(|c| plink.get(r, c)), ["C_A", "C_U"].map(|c| plink.get(r, c)))
+        })
+        .collect();
+    let lacking: HashSet<&str> =
+        (0..).zip(&whole.bim).filter(|(v, _)| is_absent(*v)).map(|(_, r)| r[1].as_str()).collect();
+    let mut compared = 0;
+    for row in found.rows.iter().filter(|r| found.get(r, "TEST") == "ALLELIC") {
+        let key = ["ID", "A1", "REF"].map(|c| found.get(row, c));
+        if !lacking.contains(key[0]) {
+            let ours = ["A1_CASE_CT", "A1_CTRL_CT"].map(|c| found.get(row, c));
+            assert_eq!(counts.get(&key), Some(&ours), "{key:?}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared + lacking.len(), 85_485);
+}
+
+#[test]
 fn bad_contributions_are_refused_with_the_reason() {
     let world = World::new(
         &fixture("small.bim"),
-        &[PlaneKind::Dosage, PlaneKind::Called],
+        &[PlaneKind::Dosage, PlaneKind::HomAlt, PlaneKind::Called],
         Participation::Public,
     );
     let other = world.path("other.panel");
