@@ -334,6 +334,10 @@ fn encrypt_one(
     identity: &Identity,
     to: &Target<'_>,
 ) -> Result<Digest> {
+    if participation == Participation::Public && phenotype.cases() + phenotype.controls() == 0 {
+        return Err(Error::input(format_args!("nobody has the phenotype {}", phenotype.name))
+            .with_remedy("leave this dataset out of jobs with that phenotype"));
+    }
     let folder = to.out.join("phenotype");
     let begun = NewFolder::create(&folder)?;
     let ring = Ring::new(dataset.1.plan.params());

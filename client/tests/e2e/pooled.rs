@@ -387,7 +387,7 @@ fn phenotypes(whole: &Files, path: &Path) {
     for (i, line) in whole.fam.iter().enumerate() {
         let mut ids = line.split_whitespace();
         let (fid, iid) = (ids.next().unwrap(), ids.next().unwrap());
-        let second = if i % 5 == 4 { "NA" } else { ["1", "2"][i / 3 % 2] };
+        let second = if i % 5 == 2 { "NA" } else { ["1", "2"][i / 3 % 2] };
         table += &format!("{fid}\t{iid}\t{}\t{second}\n", 1 + i % 2);
     }
     std::fs::write(path, table).unwrap();
