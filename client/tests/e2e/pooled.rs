@@ -18,7 +18,7 @@ use hegwas::keys::{Identity, PassphraseSource};
 use hegwas::net::{Client, Collection, Options};
 
 use crate::common::{Table, hegwas, real_data, run};
-use crate::site::{Server, fixture, new_key, refused};
+use crate::site::{Server, Site, fixture, new_key, plaintext_table, refused};
 
 const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
 
@@ -461,6 +461,32 @@ fn geuvadis_in_four_altered_sites_equals_plink() {
         }
     }
     assert_eq!(compared + lacking.len(), 85_485);
+}
+
+#[test]
+fn a_job_by_name_takes_what_is_granted_and_says_so() {
+    let site = Site::new();
+    let ids = site.prepare("small");
+    let by_name = |more: &[&str]| {
+        let args = ["run", "new", "--study", &ids.study, "--phenotype-name"];
+        site.command(&[&args, more].concat()).output().unwrap()
+    };
+    let output = by_name(&["CASE"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains(&format!("dataset {}", ids.dataset)),
+        "{said}"
+    );
+    assert!(said.contains(&ids.phenotype), "{said}");
+    let job = String::from_utf8(output.stdout).unwrap();
+    let out = site.path("named");
+    let mut result = site.command(&["result", job.trim(), "--test", ALL_TESTS]);
+    run(result.arg("--out").arg(&out));
+    let table = std::fs::read(out.with_extension("assoc.tsv")).unwrap();
+    assert!(table == plaintext_table("small", site.dir.path(), &["--test", ALL_TESTS]));
+    // A granted dataset is never left out in silence.
+    refused(&by_name(&["OTHER"]), 3, &[&ids.dataset, "--without", &ids.grant]);
+    refused(&by_name(&["OTHER", "--without", &ids.dataset]), 3, &["check its name"]);
 }
 
 #[test]
