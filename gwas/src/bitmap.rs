@@ -35,6 +35,14 @@ impl Bitmap {
         self.0.len() == len.div_ceil(8) as usize
             && self.0.last().is_none_or(|b| b.leading_zeros() as u8 >= spare)
     }
+
+    /// Numbers that are in one of the two sets and not in the other.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> u32 {
+        let at = |set: &Self, i: usize| set.0.get(i).copied().unwrap_or(0);
+        let bytes = self.0.len().max(other.0.len());
+        (0..bytes).map(|i| (at(self, i) ^ at(other, i)).count_ones()).sum()
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +57,14 @@ mod tests {
             assert_eq!(set.count(), len.div_ceil(3));
             assert!((0..len + 20).all(|i| set.contains(i) == (i < len && i % 3 == 0)));
         }
+    }
+
+    #[test]
+    fn differences_count_both_ways() {
+        let (odd, all) = (Bitmap::new(11, |i| i % 2 == 1), Bitmap::new(11, |_| true));
+        assert_eq!((odd.differences(&all), all.differences(&odd)), (6, 6));
+        assert_eq!(odd.differences(&Bitmap::default()), 5, "what is missing is empty");
+        assert_eq!(odd.differences(&odd), 0);
     }
 
     #[test]

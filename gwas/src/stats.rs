@@ -4,6 +4,7 @@
 //! Counts stay integers, determinants are evaluated in `i128`, and only the last division is floating point.
 
 pub mod counts;
+pub mod denominators;
 pub mod hwe;
 pub mod lambda;
 pub mod pooled;

@@ -1,8 +1,11 @@
 //! `hegwas encrypt`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
+use he_core::Digest;
 
 use super::common::{
     ConnectionArgs, FilterArgs, KeyFileArgs, PalindromicArgs, PhenotypeArgs, ReadingArgs, TestArgs,
@@ -15,6 +18,10 @@ Examples:
   hegwas encrypt --bfile cohort --pheno pheno.tsv --pheno-name CASE --key me.key --out encrypted
   hegwas encrypt --bfile cohort --panel study.panel --build GRCh37 --key me.key --out encrypted
   hegwas encrypt --dataset encrypted/dataset --pheno pheno.tsv --pheno-name OTHER --key me.key --out other
+  hegwas encrypt --bfile cohort --build GRCh37 --study ID --pheno pheno.tsv --key me.key \\
+      --server https://gwas.example.org --out encrypted
+  hegwas encrypt --bfile cohort --build GRCh37 --study ID --totals --pheno pheno.tsv --key me.key \\
+      --server https://gwas.example.org --out totals
   hegwas encrypt --vcf cohort.bcf --key me.key --server https://gwas.example.org --out encrypted
 
 Writes FOLDER/dataset and FOLDER/phenotype for `hegwas push`. The list of people in FOLDER/dataset stays here: it is
@@ -38,6 +45,19 @@ pub struct EncryptArgs {
     /// variants that pass the filters]
     #[arg(long, value_name = "FILE", conflicts_with = "dataset", help_heading = "Harmonisation")]
     pub panel: Option<PathBuf>,
+    /// Encrypt for this study: on its panel, with its parameters and planes. Its id, with --server; or the file of its
+    /// manifest, with --panel
+    #[arg(long, value_name = "STUDY", conflicts_with = "test", help_heading = "Study")]
+    pub study: Option<StudyName>,
+    /// Sum the files here and encrypt the sums instead of everybody's rows: smaller, and made anew for each phenotype.
+    /// Nobody can check them: your signature attests the number of people
+    #[arg(
+        long,
+        requires_all = ["study", "server", "pheno"],
+        conflicts_with = "dataset",
+        help_heading = "Study"
+    )]
+    pub totals: bool,
     /// Palindromic variants.
     #[command(flatten)]
     pub palindromic: PalindromicArgs,
@@ -74,6 +94,23 @@ pub struct EncryptArgs {
     /// Threads.
     #[command(flatten)]
     pub threads: ThreadArgs,
+}
+
+/// A study that data are encrypted for.
+#[derive(Debug, Clone)]
+pub enum StudyName {
+    /// Its id on the server.
+    Id(Digest),
+    /// The file of its manifest.
+    File(PathBuf),
+}
+
+impl FromStr for StudyName {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.parse().map_or_else(|_| Self::File(text.into()), Self::Id))
+    }
 }
 
 /// Genotype files to encrypt, or a dataset that is encrypted already.

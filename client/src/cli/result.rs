@@ -27,6 +27,10 @@ pub struct ResultArgs {
     /// A decryption share written by `hegwas share` [default: made here, with your key]
     #[arg(long, value_name = "FILE", help_heading = "Keys")]
     pub share: Option<PathBuf>,
+    /// Signed manifests of datasets and phenotypes of the job that the server does not show you: their owners give you
+    /// the file manifest.hegwas of the folder that they encrypted. They say which variants a site lacks
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Vec<PathBuf>,
     /// Tests.
     #[command(flatten)]
     pub tests: TestArgs,

@@ -40,7 +40,8 @@ pub enum RunCommand {
 }
 
 const NEW_EXAMPLES: &str = "\
-Example:
+Examples:
+  hegwas run new --study ID --phenotype-name CASE --server https://gwas.example.org --key me.key
   hegwas run new --study ID --dataset ID --phenotype ID --grant ID --server https://gwas.example.org --key me.key";
 
 /// Submit a job and wait for it
@@ -52,15 +53,30 @@ pub struct NewArgs {
     /// The study
     #[arg(long, value_name = "ID")]
     pub study: Digest,
-    /// The dataset
-    #[arg(long, value_name = "ID")]
-    pub dataset: Digest,
-    /// The phenotype
-    #[arg(long, value_name = "ID")]
-    pub phenotype: Digest,
-    /// The dataset's grant to the study
-    #[arg(long, value_name = "ID")]
-    pub grant: Digest,
+    /// Take part with every dataset granted to the study that has a phenotype of this name, and with totals of this name.
+    /// You see phenotypes of your own; other owners' are given by their ids
+    #[arg(long, value_name = "NAME", help_heading = "Inputs")]
+    pub phenotype_name: Option<String>,
+    /// With --phenotype-name: a granted dataset that does not take part
+    #[arg(long, value_name = "ID", requires = "phenotype_name", help_heading = "Inputs")]
+    pub without: Vec<Digest>,
+    /// A dataset that takes part; may be given several times, each with --phenotype and --grant
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present_any = ["phenotype_name", "totals"],
+        help_heading = "Inputs"
+    )]
+    pub dataset: Vec<Digest>,
+    /// Its phenotype, in the order of the datasets
+    #[arg(long, value_name = "ID", help_heading = "Inputs")]
+    pub phenotype: Vec<Digest>,
+    /// Its grant to the study, in the order of the datasets
+    #[arg(long, value_name = "ID", help_heading = "Inputs")]
+    pub grant: Vec<Digest>,
+    /// Totals that take part; may be given several times
+    #[arg(long, value_name = "ID", help_heading = "Inputs")]
+    pub totals: Vec<Digest>,
     /// Do not wait
     #[arg(long)]
     pub detach: bool,

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use gwas::io::Cohort;
 use gwas::packing::{plain_sums, planes_for};
+use gwas::presence::Presence;
 use gwas::stats::counts::VariantSums;
-use gwas::wire::PlaneKind;
+use gwas::wire::{JobInput, Participation, PlaneKind};
 use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::HolderKey;
 
 use super::costs::say_costs;
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
-use super::open::{Opener, open as open_result, set_plane};
+use super::open::{Inputs, Opener, open as open_result, set_plane};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::publish::{self, Findings, tests};
 use super::study::{StudyText, job, sign};
@@ -57,8 +58,10 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
 
     let files = Files::of(args.input.bfile.as_deref(), args.input.vcf.as_deref())?;
     let file = stages.time("read", || open(&files, &args.reading, threads, console))?;
-    let panel =
-        args.panel.as_ref().map(|path| panel::Target { path, palindromic: &args.palindromic });
+    let panel = args.panel.as_ref().map(|path| panel::Target {
+        panel: panel::Source::File(path),
+        palindromic: &args.palindromic,
+    });
     let prepared = stages.time("filter", || {
         prepare(file, &args.filters, Some(&args.phenotype), panel.as_ref(), console)
     })?;
@@ -225,7 +228,13 @@ fn round_trip(
         let progress = console.progress("encrypt", values, Unit::Items("genotypes"));
         let quiet = Console::silent().progress("upload", 0, Unit::Bytes);
         let sink = UploadSink::start(client, connections, &quiet)?;
-        let input = DatasetInput { name: String::new(), cohort, planes: planes.to_vec(), plan };
+        let input = DatasetInput {
+            name: String::new(),
+            cohort,
+            planes: planes.to_vec(),
+            plan,
+            absent: None,
+        };
         let dataset = encrypt_dataset(
             &ring,
             input,
@@ -251,7 +260,7 @@ fn round_trip(
             &ring,
             name.to_owned(),
             (dataset_id, &dataset),
-            &status,
+            (&status, Participation::Public),
             identity.master(),
             &remote::entropy()?,
             &sink,
@@ -265,7 +274,7 @@ fn round_trip(
             min_people: 1,
         };
         let (study_id, study) = remote::create_study(client, &ring, &dataset, text)?;
-        let grant = remote::create_grant(
+        let (grant, _) = remote::create_grant(
             client,
             &ring,
             (dataset_id, &dataset),
@@ -276,7 +285,9 @@ fn round_trip(
     })?;
 
     let status = stages.time("compute", || {
-        let job = job(study_id, dataset_id, phenotype_id, grant_id, now());
+        let input =
+            JobInput::Rows { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id };
+        let job = job(study_id, vec![input], now());
         let id = remote::submit(client, &job)?;
         remote::wait(client, &id, console)
     })?;
@@ -285,9 +296,13 @@ fn round_trip(
         let key = HolderKey::derive(identity.master(), &ring, study_id);
         let progress =
             console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
+        let inputs = Inputs {
+            people: vec![cohort.people()],
+            presence: Presence::new(study.variants, &[None]),
+        };
         let opened = open_result(
             &ring,
-            &study,
+            (&study, &inputs),
             &result,
             &|chunk| remote::fetch(client, chunk),
             &Opener::Key(&key),

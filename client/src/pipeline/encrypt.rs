@@ -5,7 +5,7 @@
 
 use gwas::io::Cohort;
 use gwas::packing::fill_slab;
-use gwas::wire::{ChunkRef, Dataset, Phenotype, PlaneKind, RowSet};
+use gwas::wire::{Bitmap, ChunkRef, Dataset, Participation, Phenotype, PlaneKind, RowSet};
 use he_core::arith::Ring;
 use he_core::layout::ChunkSpec;
 use he_core::{Digest, Plan};
@@ -28,6 +28,8 @@ pub(super) struct DatasetInput<'a> {
     pub planes: Vec<PlaneKind>,
     /// Parameters and scales.
     pub plan: Plan,
+    /// Variants that the files do not have, where their sums are to be those of the other contributions.
+    pub absent: Option<Bitmap>,
 }
 
 /// Encrypts genotypes under keys derived from `master` and a fresh nonce.
@@ -41,7 +43,7 @@ pub(super) fn encrypt_dataset(
     sink: &dyn ChunkSink,
     progress: &Progress,
 ) -> Result<Dataset> {
-    let DatasetInput { name, cohort, planes, plan } = input;
+    let DatasetInput { name, cohort, planes, plan, absent } = input;
     let seeds = EncryptionSeeds::new(entropy, &cohort_digest(cohort)?);
     let key = DatasetKey::derive(master, ring, seeds.nonce());
     let mut dataset = Dataset {
@@ -51,7 +53,7 @@ pub(super) fn encrypt_dataset(
         variants: cohort.variant_count(),
         rows: cohort.people(),
         planes,
-        absent: None,
+        absent,
         nonce: seeds.nonce(),
         mask_seed: seeds.mask_seed(),
         chunks: Vec::new(),
@@ -82,12 +84,13 @@ pub(super) fn encrypt_dataset(
 }
 
 /// Encrypts a case-control phenotype for the rows of a dataset: `cases[i]` is whether row i is a case, `None` if the
-/// person does not take part. Who takes part is public.
+/// person does not take part. With encrypted participation nobody sees who that is: every row takes part, and a first
+/// vector of weights says who counts.
 pub(super) fn encrypt_phenotype(
     ring: &Ring,
     name: String,
     dataset: (Digest, &Dataset),
-    cases: &[Option<bool>],
+    (cases, participation): (&[Option<bool>], Participation),
     master: &MasterKey,
     entropy: &Entropy,
     sink: &dyn ChunkSink,
@@ -99,24 +102,39 @@ pub(super) fn encrypt_phenotype(
     let plaintext: Vec<u8> = cases.iter().map(|c| c.map_or(2, u8::from)).collect();
     let seeds = EncryptionSeeds::new(entropy, &Digest::of(&plaintext));
     let key = DatasetKey::derive(master, ring, dataset.nonce);
-    let encryptor = WeightEncryptor::new(ring, dataset.plan, dataset.rows, 1, &key, &seeds)
+    let weights_of = |weight: fn(&Option<bool>) -> bool| -> Vec<i64> {
+        cases.iter().map(|case| i64::from(weight(case))).collect()
+    };
+    let is_case = weights_of(|case| *case == Some(true));
+    let vectors = match participation {
+        Participation::Public => vec![is_case],
+        Participation::Encrypted => vec![weights_of(Option::is_some), is_case],
+    };
+    let count = vectors.len() as u8;
+    let encryptor = WeightEncryptor::new(ring, dataset.plan, dataset.rows, count, &key, &seeds)
         .map_err(Error::input)?;
-    let weights: Vec<i64> = cases.iter().map(|c| i64::from(c.unwrap_or(false))).collect();
     let mut chunks = Vec::new();
-    for row_chunk in 0..encryptor.shape().row_chunks() {
-        let range = encryptor.shape().chunk_rows(row_chunk);
-        let weights = weights.get(range.start as usize..range.end as usize).unwrap_or_default();
-        let slab = encryptor.encrypt_slab(0, row_chunk, weights).map_err(Error::input)?;
-        chunks.extend(store(sink, slab)?);
+    for (vector, weights) in (0..).zip(&vectors) {
+        for row_chunk in 0..encryptor.shape().row_chunks() {
+            let range = encryptor.shape().chunk_rows(row_chunk);
+            let weights = weights.get(range.start as usize..range.end as usize);
+            let slab = encryptor
+                .encrypt_slab(vector, row_chunk, weights.unwrap_or_default())
+                .map_err(Error::input)?;
+            chunks.extend(store(sink, slab)?);
+        }
     }
-    let takes_part = |row: u32| cases.get(row as usize).is_some_and(Option::is_some);
+    let takes_part = |row: u32| {
+        let known = cases.get(row as usize).is_some_and(Option::is_some);
+        known || participation == Participation::Encrypted
+    };
     Ok(Phenotype {
         name,
         dataset: id,
         plan: dataset.plan,
         rows: dataset.rows,
         participating: RowSet::new(dataset.rows, takes_part),
-        vectors: 1,
+        vectors: count,
         nonce: dataset.nonce,
         mask_seed: seeds.mask_seed(),
         chunks,

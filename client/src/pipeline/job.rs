@@ -3,8 +3,8 @@
 use gwas::wire::status::JobStatus;
 
 use super::make::client;
-use super::remote;
 use super::study::job;
+use super::{choose, remote};
 use crate::Result;
 use crate::cli::run::{RunArgs, RunCommand};
 use crate::console::Console;
@@ -18,10 +18,8 @@ pub fn run(args: &RunArgs, console: &Console) -> Result<()> {
     match &args.command {
         RunCommand::New(new) => {
             let client = client(&new.server, &new.key)?;
-            let id = remote::submit(
-                &client,
-                &job(new.study, new.dataset, new.phenotype, new.grant, now()),
-            )?;
+            let inputs = choose::inputs(&client, new, console)?;
+            let id = remote::submit(&client, &job(new.study, inputs, now()))?;
             if new.detach {
                 return console.print_either(&id, ToString::to_string);
             }

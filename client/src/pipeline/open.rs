@@ -1,8 +1,11 @@
 //! Opening a result: from encrypted sums to sums per variant.
 
 use gwas::packing::{BODIES, Packing};
+use gwas::presence::Presence;
 use gwas::stats::counts::{PlaneSums, VariantSums};
-use gwas::wire::{ChunkRef, JobResult, PlaneKind, SharePhase, Study};
+use gwas::stats::denominators::{Denominators, Group};
+use gwas::wire::{ChunkRef, JobResult, Participation, PlaneKind, SharePhase, Study};
+use he_core::Params;
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
 use he_core::share::{DecryptionShare, UnitValues, combine};
@@ -18,24 +21,40 @@ pub(super) type Fetch<'a> = dyn Fn(&ChunkRef) -> Result<Vec<u8>> + Sync + 'a;
 pub(super) enum Opener<'a> {
     /// The key; shares are made on the spot and never leave the process.
     Key(&'a HolderKey),
-    /// For a result object's digest, one share of each holder, as bytes.
-    Shares(&'a (dyn Fn(&ChunkRef) -> Result<Vec<Vec<u8>>> + Sync)),
+    /// For a result object and its unit, one share of each holder.
+    Shares(&'a (dyn Fn(&ChunkRef, &SwitchedUnit) -> Result<Vec<DecryptionShare>> + Sync)),
+}
+
+/// What a job's inputs say openly.
+pub(super) struct Inputs {
+    /// For each input its rows that are summed, or the people whom its totals attest.
+    pub people: Vec<u32>,
+    /// Which inputs have which variants.
+    pub presence: Presence,
+}
+
+impl Inputs {
+    /// People of the inputs that have the variants of a pattern.
+    fn people_of(&self, pattern: u32) -> u32 {
+        let members = (0..).zip(&self.people).filter(|(i, _)| self.presence.contains(pattern, *i));
+        members.fold(0, |sum, (_, people)| people.saturating_add(sum))
+    }
 }
 
 /// What a result says.
 pub(super) struct Opened {
-    /// People whose rows were summed.
+    /// People who take part.
     pub people: u32,
     /// How many of them are cases.
     pub cases: u32,
-    /// The sums of every variant of the panel, in its order.
+    /// The sums of every variant of the panel, in its order; people whose input lacks it are not called.
     pub variants: Vec<VariantSums>,
 }
 
-/// Decrypts a job's result.
+/// Decrypts a job's result; `inputs` are the job's, in its order.
 pub(super) fn open(
     ring: &Ring,
-    study: &Study,
+    (study, inputs): (&Study, &Inputs),
     result: &JobResult,
     fetch: &Fetch<'_>,
     opener: &Opener<'_>,
@@ -43,6 +62,7 @@ pub(super) fn open(
 ) -> Result<Opened> {
     let packing = Packing::new(study.variants, ring.params().degree()).map_err(Error::corrupt)?;
     check_units(study, result, &packing)?;
+    check_inputs(inputs, result, ring.params())?;
     let job = result.job.short();
     let read = |chunk: &ChunkRef, plane, group| -> Result<UnitValues> {
         let bytes = fetch(chunk)?;
@@ -52,27 +72,22 @@ pub(super) fn open(
             Opener::Key(key) => {
                 vec![decryption_share(&study.plan, key, &unit).map_err(Error::input)?]
             }
-            Opener::Shares(shares) => shares(chunk)?
-                .iter()
-                .map(|bytes| DecryptionShare::from_bytes(bytes, &unit, chunk.digest.short()))
-                .collect::<Result<_, _>>()
-                .map_err(Error::corrupt)?,
+            Opener::Shares(shares) => shares(chunk, &unit)?,
         };
         progress.inc(1);
         combine(ring, &study.plan, &unit, &shares).map_err(Error::corrupt)
     };
 
-    let &[totals] = result.totals.as_slice() else {
-        return Err(Error::corrupt("a result of one dataset has one object of totals"));
-    };
-    let totals = read(&totals, JobResult::TOTALS_PLANE, 0)?;
-    let cases = match totals.get(0, 0) {
-        [cases, rest @ ..] if rest.iter().all(|&v| v == 0) => u32::try_from(*cases).ok(),
-        _ => None,
-    };
-    let cases = cases.filter(|&c| c <= result.people).ok_or_else(|| {
-        Error::corrupt("the number of cases does not decrypt to a count; run the job again")
-    })?;
+    let mut of_pattern = Vec::with_capacity(inputs.presence.patterns() as usize);
+    let degree = ring.params().degree();
+    for (chunk, plane, group) in result.objects(SharePhase::Totals) {
+        let values = read(&chunk, plane, group)?;
+        read_totals(study, inputs, &values, group, degree, &mut of_pattern)?;
+    }
+    let calls = study.planes.contains(&PlaneKind::Called);
+    let presence = inputs.presence.clone();
+    let denominators = Denominators::new(presence, inputs.people.len(), of_pattern, calls)
+        .map_err(Error::corrupt)?;
 
     let mut variants = vec![VariantSums::default(); study.variants as usize];
     for unit in &result.units {
@@ -93,7 +108,50 @@ pub(super) fn open(
             }
         }
     }
-    Ok(Opened { people: result.people, cases, variants })
+    denominators.complete(&mut variants);
+    let Group { people, cases } = denominators.all();
+    Ok(Opened { people, cases, variants })
+}
+
+/// Appends the numbers of people and cases of the presence patterns that stand in one object of totals.
+fn read_totals(
+    study: &Study,
+    inputs: &Inputs,
+    values: &UnitValues,
+    group: u32,
+    degree: usize,
+    of_pattern: &mut Vec<Group>,
+) -> Result<()> {
+    let no_count = || {
+        Error::corrupt("the numbers of people and cases do not decrypt to counts; an input was not honestly encrypted")
+            .with_remedy("run the job without that input")
+    };
+    let encrypted = study.participation == Participation::Encrypted;
+    let patterns = inputs.presence.patterns();
+    let first = group * BODIES * degree as u32;
+    let bodies = patterns.saturating_sub(first).div_ceil(degree as u32).min(BODIES) as usize;
+    for body in 0..bodies {
+        let cases = values.get(body, usize::from(encrypted));
+        let people = if encrypted { values.get(body, 0) } else { &[] };
+        for (at, &cases) in cases.iter().enumerate() {
+            let pattern = first + (body * degree + at) as u32;
+            let most = inputs.people_of(pattern);
+            let people = match people.get(at) {
+                Some(&people) => people,
+                None => most.into(),
+            };
+            let fits = (0..=i64::from(most)).contains(&people) && (0..=people).contains(&cases);
+            match (u32::try_from(people), u32::try_from(cases)) {
+                (Ok(people), Ok(cases)) if fits && pattern < patterns => {
+                    of_pattern.push(Group { people, cases });
+                }
+                // Past the last pattern there is nothing, and nobody.
+                (Ok(0), Ok(0)) if fits => {}
+                _ => return Err(no_count()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a plane's sum where the statistics look for it.
@@ -113,6 +171,18 @@ fn check_units(study: &Study, result: &JobResult, packing: &Packing) -> Result<(
         Ok(())
     } else {
         Err(Error::corrupt("the result does not have the study's units; run the job again"))
+    }
+}
+
+/// A result must be over the people of its inputs, with a total for each of their presence patterns.
+fn check_inputs(inputs: &Inputs, result: &JobResult, params: Params) -> Result<()> {
+    let people = inputs.people.iter().fold(0, |sum: u32, n| sum.saturating_add(*n));
+    let in_object = BODIES * params.degree() as u32;
+    let objects = inputs.presence.patterns().div_ceil(in_object) as usize;
+    if people == result.people && objects == result.totals.len() {
+        Ok(())
+    } else {
+        Err(Error::corrupt("the result is not over the job's inputs; run the job again"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gwas::harmonise::{
     AlignmentReport, Frequencies, MergeOptions, Mode, Palindromic, Status, align, merge,
@@ -155,10 +155,19 @@ fn rule<'a>(args: &PalindromicArgs, reference: &'a Frequencies) -> Palindromic<'
     }
 }
 
+/// Where a panel is.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// Read before: a study's.
+    Read(&'a Panel),
+}
+
 /// A panel that genotypes are aligned to.
 pub(super) struct Target<'a> {
-    /// Its file.
-    pub path: &'a PathBuf,
+    /// Where it is.
+    pub panel: Source<'a>,
     /// What becomes of palindromic variants.
     pub palindromic: &'a PalindromicArgs,
 }
@@ -180,12 +189,20 @@ impl OnPanel {
     }
 }
 
+/// Reads a panel's file.
+pub(super) fn read_panel(path: &Path) -> Result<Panel> {
+    let file = File::open(path).map_err(Error::file("read", path))?;
+    Panel::read_text(BufReader::with_capacity(1 << 18, file))
+        .map_err(|e| Error::input(format_args!("{}: {e}", path.display())))
+}
+
 /// Aligns a cohort to a panel and says what became of the variants.
 pub(super) fn on_panel(cohort: &Cohort, target: &Target<'_>, console: &Console) -> Result<OnPanel> {
-    let path = target.path;
-    let file = File::open(path).map_err(Error::file("read", path))?;
-    let wrong = |e: &dyn std::fmt::Display| Error::input(format_args!("{}: {e}", path.display()));
-    let panel = Panel::read_text(BufReader::with_capacity(1 << 18, file)).map_err(|e| wrong(&e))?;
+    let (name, panel) = match target.panel {
+        Source::File(path) => (path.display().to_string(), read_panel(path)?),
+        Source::Read(panel) => ("the study's panel".to_owned(), panel.clone()),
+    };
+    let wrong = |e: &dyn std::fmt::Display| Error::input(format_args!("{name}: {e}"));
     let frequencies = frequencies(target.palindromic)?;
     let rule = rule(target.palindromic, &frequencies);
     let aligned = align(cohort, panel, &rule).map_err(|e| wrong(&e))?;

@@ -8,7 +8,7 @@ use gwas::io::{
 };
 use gwas::qc;
 
-use super::panel::{OnPanel, Target, on_panel};
+use super::panel::{OnPanel, Source, Target, on_panel};
 use crate::cli::common::{FilterArgs, PhenotypeArgs, ReadingArgs};
 use crate::console::Console;
 use crate::{Error, Result};
@@ -134,7 +134,10 @@ pub(super) fn prepare(
     }
     let samples: Vec<Sample> = cohort.samples().cloned().collect();
     let phenotype = match phenotype {
-        Some(args) => Some(case_control(args, phenotypes.as_ref(), &all, &samples)?),
+        Some(args) => {
+            let of_study = panel.is_some_and(|target| matches!(target.panel, Source::Read(_)));
+            Some(case_control(args, (phenotypes.as_ref(), &all), &samples, of_study)?)
+        }
         None => None,
     };
     let status = phenotype.as_ref().map(|p| p.status.as_slice());
@@ -168,12 +171,12 @@ pub(super) fn prepare(
     Ok(Prepared { cohort, exclusions, phenotype, any_missing, alignment })
 }
 
-/// The phenotype of the people in `samples`.
+/// The phenotype of the people in `samples`; in a study of several sites, one of them may have no cases or no controls.
 fn case_control(
     args: &PhenotypeArgs,
-    fam: Option<&FamPhenotypes>,
-    all: &[Sample],
+    (fam, all): (Option<&FamPhenotypes>, &[Sample]),
     samples: &[Sample],
+    of_study: bool,
 ) -> Result<CaseControl> {
     args.refuse_covariates()?;
     let table = match (&args.pheno, fam) {
@@ -186,5 +189,10 @@ fn case_control(
             ));
         }
     };
-    table.case_control(args.pheno_name.as_deref(), samples, args.one).map_err(Error::input)
+    let name = args.pheno_name.as_deref();
+    if of_study {
+        table.case_control_part(name, samples, args.one).map_err(Error::input)
+    } else {
+        table.case_control(name, samples, args.one).map_err(Error::input)
+    }
 }

@@ -2,7 +2,9 @@
 
 use gwas::panel::Panel;
 use gwas::wire::status::{JobState, JobStatus};
-use gwas::wire::{ChunkRef, Dataset, Did, Envelope, Job, JobResult, KeyCommitment, Study};
+use gwas::wire::{
+    ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobResult, KeyCommitment, Study,
+};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ceremony::{key_round, public_key};
@@ -73,7 +75,11 @@ pub(super) fn commitments(client: &Client, (id, study): (Digest, &Study)) -> Res
 }
 
 /// A study's public key, computed from what every holder committed to and revealed.
-fn combined_key(client: &Client, ring: &Ring, study: (Digest, &Study)) -> Result<PublicKey> {
+pub(super) fn combined_key(
+    client: &Client,
+    ring: &Ring,
+    study: (Digest, &Study),
+) -> Result<PublicKey> {
     let commitments = commitments(client, study)?;
     let mut revealed = Vec::new();
     for key in client.study_keys(&study.0)? {
@@ -92,7 +98,7 @@ pub(super) fn create_grant(
     dataset: (Digest, &Dataset),
     study: (Digest, &Study),
     seconds: u64,
-) -> Result<Digest> {
+) -> Result<(Digest, GrantTerms)> {
     let identity = client.identity();
     let public = combined_key(client, ring, study)?;
     let times = (now(), now().saturating_add(seconds));
@@ -100,7 +106,7 @@ pub(super) fn create_grant(
     client.put_chunk(&grant.terms.switching_key.digest, &grant.switching_key)?;
     let envelope = sign(&grant.terms, identity)?;
     client.put_manifest(Collection::Grants, &envelope)?;
-    Ok(envelope.id())
+    Ok((envelope.id(), grant.terms))
 }
 
 /// Submits a job.

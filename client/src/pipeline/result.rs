@@ -4,13 +4,15 @@ use gwas::io::Exclusions;
 use gwas::panel::Panel;
 use gwas::qc::{Thresholds, filter_pooled};
 use gwas::stats::counts::VariantSums;
-use gwas::wire::{Job, JobInput, JobResult, Opened, Phenotype, SharePhase, Study};
+use gwas::wire::{ChunkRef, Job, JobResult, Opened, SharePhase, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
+use he_core::share::DecryptionShare;
 use he_core_secret::{HolderKey, decryption_share};
 
 use super::folder::PrivateFile;
+use super::inputs::{self, Known};
 use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
@@ -84,36 +86,41 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
     let ring = Ring::new(study.message.plan.params());
     let panel = panel(&client, &study.message.panel)?;
     let progress = console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
-    let fetch = |chunk: &gwas::wire::ChunkRef| remote::fetch(&client, chunk);
+    let fetch = |chunk: &ChunkRef| remote::fetch(&client, chunk);
+    let Known { inputs, phenotype: name } =
+        inputs::known(&client, &study.message, &job.message, &args.manifest)?;
+    let about = (&study.message, &inputs);
     let opened = match &args.share {
         None if study.message.is_shared() => {
             let id = remote::computed(&client.job_status(&args.job)?)?;
             let subject = Subject { client: &client, study: &study, result: &result, id };
             let totals = Received::load(subject, SharePhase::Totals)?;
             let sums = Received::load(subject, SharePhase::Sums)?;
-            let find = |chunk: &gwas::wire::ChunkRef| {
-                if totals.has(chunk) { totals.shares(chunk) } else { sums.shares(chunk) }
+            let find = |chunk: &ChunkRef, unit: &SwitchedUnit| {
+                let received = if totals.has(chunk) { &totals } else { &sums };
+                let decode = |bytes: Vec<u8>| {
+                    DecryptionShare::from_bytes(&bytes, unit, chunk.digest.short())
+                        .map_err(Error::corrupt)
+                };
+                received.shares(chunk)?.into_iter().map(decode).collect()
             };
-            open(&ring, &study.message, &result, &fetch, &Opener::Shares(&find), &progress)?
+            open(&ring, about, &result, &fetch, &Opener::Shares(&find), &progress)?
         }
         None => {
             let key = holder_key(&client, &ring, &study)?;
-            open(&ring, &study.message, &result, &fetch, &Opener::Key(&key), &progress)?
+            open(&ring, about, &result, &fetch, &Opener::Key(&key), &progress)?
         }
         Some(path) => {
             let shares = ShareFile::open(path)?;
-            let find = |chunk: &gwas::wire::ChunkRef| Ok(vec![shares.get(&chunk.digest)?]);
-            open(&ring, &study.message, &result, &fetch, &Opener::Shares(&find), &progress)?
+            let find = |chunk: &ChunkRef, unit: &SwitchedUnit| {
+                let bytes = shares.get(&chunk.digest)?;
+                let share = DecryptionShare::from_bytes(&bytes, unit, chunk.digest.short());
+                Ok(vec![share.map_err(Error::corrupt)?])
+            };
+            open(&ring, about, &result, &fetch, &Opener::Shares(&find), &progress)?
         }
     };
     progress.finish();
-    let phenotype = job.message.inputs.iter().find_map(|input| match *input {
-        JobInput::Rows { phenotype, .. } => Some(phenotype),
-        JobInput::Totals { .. } => None,
-    });
-    let phenotype = phenotype.unwrap_or_default();
-    let phenotype = client.get_manifest::<Phenotype>(Collection::Phenotypes, &phenotype);
-    let name = phenotype.map_or_else(|_| "phenotype".to_owned(), |p| p.message.name);
     let thresholds = thresholds(&args.filters);
     let (people, cases) = (opened.people, opened.cases);
     let (panel, sums, exclusions) = match thresholds {

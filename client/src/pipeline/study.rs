@@ -101,13 +101,8 @@ pub(super) fn grant(
     Ok(Grant { switching_key, terms })
 }
 
-/// A job over one dataset.
-pub(super) fn job(
-    study: Digest,
-    dataset: Digest,
-    phenotype: Digest,
-    grant: Digest,
-    now: u64,
-) -> Job {
-    Job { study, inputs: vec![JobInput::Rows { dataset, phenotype, grant }], created: now }
+/// A job over these inputs, in any order.
+pub(super) fn job(study: Digest, mut inputs: Vec<JobInput>, now: u64) -> Job {
+    inputs.sort_by_key(JobInput::subject);
+    Job { study, inputs, created: now }
 }

@@ -15,6 +15,7 @@ mod common;
 mod crashes;
 mod examples;
 mod no_plaintext;
+mod pooled;
 mod proxy;
 mod scan;
 mod site;

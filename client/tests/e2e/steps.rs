@@ -150,7 +150,7 @@ fn a_panel_and_a_further_phenotype() {
     // On another cohort's variants the panel does not fit.
     let mut command = site.command(&["encrypt", "--bfile"]);
     command.arg(fixture("edge")).arg("--panel").arg(&panel).arg("--out").arg(site.path("third"));
-    refused(&command.output().unwrap(), 3, &["panel.tsv", "not in the files"]);
+    refused(&command.output().unwrap(), 3, &["panel.tsv", "provide none of the panel"]);
     assert!(files(&site.path("third")).is_empty());
 }
 

@@ -157,15 +157,29 @@ impl Table {
         one_coded: bool,
     ) -> Result<CaseControl, PhenoError> {
         let wrong = |kind| PhenoError { path: self.path.clone(), kind };
-        let (name, cells, strangers) = self.joined(name, samples).map_err(wrong)?;
-        let status = statuses(&name, &cells, one_coded).map_err(wrong)?;
-        let found = CaseControl { name, status, strangers };
+        let found = self.case_control_part(name, samples, one_coded)?;
         let (cases, controls, missing) = (found.cases(), found.controls(), found.missing());
         if cases == 0 || controls == 0 {
             let name = found.name;
             return Err(wrong(PhenoErrorKind::OneGroup { name, cases, controls, missing }));
         }
         Ok(found)
+    }
+
+    /// The part of a case-control phenotype that one site of several has: as [`Self::case_control`], but a group may be empty.
+    ///
+    /// # Errors
+    /// When people can't be matched, or the column doesn't exist or isn't coded as said.
+    pub fn case_control_part(
+        &self,
+        name: Option<&str>,
+        samples: &[Sample],
+        one_coded: bool,
+    ) -> Result<CaseControl, PhenoError> {
+        let wrong = |kind| PhenoError { path: self.path.clone(), kind };
+        let (name, cells, strangers) = self.joined(name, samples).map_err(wrong)?;
+        let status = statuses(&name, &cells, one_coded).map_err(wrong)?;
+        Ok(CaseControl { name, status, strangers })
     }
 
     /// A quantitative phenotype or covariate: for each person its value, or nothing where it is missing (NA or -9, as in

@@ -154,7 +154,8 @@ impl Replay<'_> {
         match input {
             Input::Rows(rows) => {
                 let weights = self.weights(rows)?;
-                let sums = sum_totals(&weight_input(rows, &weights), &taking_part(rows));
+                let sums =
+                    sum_totals(self.engine, &weight_input(rows, &weights), &taking_part(rows));
                 Ok(Constants::Rows(sums.map_err(|e| failed(&e))?, self.key(rows)?))
             }
             Input::Totals(totals) => {

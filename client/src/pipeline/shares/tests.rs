@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use gwas::wire::status::{Action, JobState, Todo};
-use gwas::wire::{ChunkRef, Dataset, Did, SealedShares, SharePhase, Shares, Study};
+use gwas::wire::{ChunkRef, Dataset, Did, Participation, SealedShares, SharePhase, Shares, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
 
@@ -163,6 +163,7 @@ impl World {
             name: String::new(),
             cohort,
             planes: study.planes.clone(),
+            absent: None,
             plan: study.plan,
         };
         let entropy = || remote::entropy().unwrap();
@@ -173,7 +174,15 @@ impl World {
         let status = prepared.phenotype.unwrap().status;
         let name = "CASE".to_owned();
         let (data, master) = ((id, &dataset), identity.master());
-        let weights = encrypt_phenotype(&ring, name, data, &status, master, &entropy(), &sink);
+        let weights = encrypt_phenotype(
+            &ring,
+            name,
+            data,
+            (&status, Participation::Public),
+            master,
+            &entropy(),
+            &sink,
+        );
         let weights = sign(&weights.unwrap(), identity).unwrap();
         sink.finish().unwrap();
         remote::send_panel(&client, cohort.panel()).unwrap();

@@ -1,0 +1,536 @@
+//! Several sites, totals and single donors in one study, each with a key and an account of its own: the table is that of the
+//! merged cohort in the clear.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gwas::panel::Panel;
+use gwas::wire::{
+    Envelope, KeyCommitment, Participation, PlaneKind, Release, Statistic, Study, StudyLimits,
+};
+use he_core::arith::Ring;
+use he_core::ceremony::key_round;
+use he_core::commit::Commitments;
+use he_core::{Digest, Plan, PlanRequest};
+use he_core_secret::HolderKey;
+use hegwas::keys::{Identity, PassphraseSource};
+use hegwas::net::{Client, Collection, Options};
+
+use crate::common::{Table, hegwas, real_data, run};
+use crate::site::{Server, Site, fixture, new_key, plaintext_table, refused};
+
+const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
+
+/// PLINK files in memory.
+struct Files {
+    fam: Vec<String>,
+    /// Six columns.
+    bim: Vec<Vec<String>>,
+    /// `[variant][person]`: 0 twice the first allele, 1 missing, 2 one of each, 3 twice the second.
+    codes: Vec<Vec<u8>>,
+}
+
+impl Files {
+    fn read(prefix: &Path) -> Self {
+        let lines = |extension: &str| -> Vec<String> {
+            let text = std::fs::read_to_string(prefix.with_extension(extension)).unwrap();
+            text.lines().map(str::to_owned).collect()
+        };
+        let (fam, bim) = (lines("fam"), lines("bim"));
+        let bed = std::fs::read(prefix.with_extension("bed")).unwrap();
+        let people = 0..fam.len();
+        let codes = bed[3..]
+            .chunks(fam.len().div_ceil(4))
+            .map(|row| people.clone().map(|i| row[i / 4] >> (2 * (i % 4)) & 3).collect())
+            .collect();
+        let bim = bim.iter().map(|l| l.split_whitespace().map(str::to_owned).collect()).collect();
+        Self { fam, bim, codes }
+    }
+
+    fn of(&self, people: impl Fn(usize) -> bool) -> Self {
+        let keep = |i: &usize| people(*i);
+        Self {
+            fam: (0..self.fam.len()).filter(keep).map(|i| self.fam[i].clone()).collect(),
+            bim: self.bim.clone(),
+            codes: self
+                .codes
+                .iter()
+                .map(|row| (0..row.len()).filter(keep).map(|i| row[i]).collect())
+                .collect(),
+        }
+    }
+
+    fn write(&self, prefix: &Path) {
+        let mut bed = vec![0x6c, 0x1b, 1];
+        for row in &self.codes {
+            bed.extend(row.chunks(4).map(|four| {
+                four.iter().enumerate().fold(0, |byte, (i, code)| byte | code << (2 * i))
+            }));
+        }
+        std::fs::write(prefix.with_extension("bed"), bed).unwrap();
+        std::fs::write(prefix.with_extension("fam"), self.fam.join("\n") + "\n").unwrap();
+        let bim: String = self.bim.iter().map(|row| row.join("\t") + "\n").collect();
+        std::fs::write(prefix.with_extension("bim"), bim).unwrap();
+    }
+
+    fn reversed(mut self) -> Self {
+        self.bim.reverse();
+        self.codes.reverse();
+        self
+    }
+
+    fn swapped(mut self) -> Self {
+        self.bim.iter_mut().for_each(|row| row.swap(4, 5));
+        self.codes.iter_mut().flatten().for_each(|code| *code = [3, 1, 2, 0][usize::from(*code)]);
+        self
+    }
+
+    /// On the other strand, where alleles tell the strand.
+    fn flipped(mut self) -> Self {
+        let other = |allele: &str| match allele {
+            "A" => "T",
+            "C" => "G",
+            "G" => "C",
+            _ => "A",
+        };
+        for row in &mut self.bim {
+            let bases = row[4].len() == 1 && row[5].len() == 1;
+            if bases && row[4] != other(&row[5]) {
+                (row[4], row[5]) = (other(&row[4]).to_owned(), other(&row[5]).to_owned());
+            }
+        }
+        self
+    }
+
+    fn without(mut self, absent: impl Fn(usize) -> bool) -> Self {
+        let mut number = 0..;
+        self.bim.retain(|_| !absent(number.next().unwrap()));
+        let mut number = 0..;
+        self.codes.retain(|_| !absent(number.next().unwrap()));
+        self
+    }
+}
+
+/// Every twentieth variant is not in the files of the last site.
+fn is_absent(variant: usize) -> bool {
+    variant % 20 == 7
+}
+
+/// Somebody with a key.
+struct Party {
+    key: PathBuf,
+    did: String,
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    server: Server,
+    /// Coordinator and key holder; it has no data.
+    holder: Party,
+    /// Four sites, then two donors.
+    owners: Vec<Party>,
+    panel: PathBuf,
+    study: String,
+}
+
+impl World {
+    fn new(bim: &Path, planes: &[PlaneKind], participation: Participation) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let party = |name: &str| {
+            let key = dir.path().join(name);
+            Party { did: new_key(&key), key }
+        };
+        let holder = party("holder.key");
+        let owners: Vec<Party> = (0..6).map(|n| party(&format!("owner{n}.key"))).collect();
+        let outsider = party("outsider.key");
+        let dids: Vec<&str> =
+            owners.iter().chain([&holder, &outsider]).map(|p| p.did.as_str()).collect();
+        let server = Server::start(&dir.path().join("data"), "127.0.0.1:0", &dids.join(","), &[]);
+        let panel = dir.path().join("study.panel");
+        let mut command = hegwas();
+        command.args(["panel", "--build", "GRCh37", "--palindromic", "keep", "--list"]).arg(bim);
+        run(command.arg("--out").arg(&panel));
+        let study = create(&server.url, &holder, &owners, &panel, planes, participation);
+        Self { dir, server, holder, owners, panel, study }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, party: &Party, args: &[&str]) -> std::process::Command {
+        let mut command = hegwas();
+        command.args(args).arg("--key").arg(&party.key).args(["--server", &self.server.url]);
+        command
+    }
+
+    /// Encrypts files for the study; what the command printed as JSON.
+    fn encrypt(
+        &self,
+        party: &Party,
+        files: &Path,
+        pheno: &Path,
+        more: &[&str],
+        out: &str,
+    ) -> serde_json::Value {
+        let args = ["--json", "encrypt", "--study", &self.study, "--build", "GRCh37"];
+        let mut command = self.command(party, &args);
+        command.args(["--palindromic", "keep"]).arg("--bfile").arg(files);
+        command.arg("--pheno").arg(pheno).args(more).arg("--out").arg(self.path(out));
+        serde_json::from_str(&run(&mut command)).unwrap()
+    }
+
+    fn grant(&self, party: &Party, dataset: &str) -> String {
+        let args = ["grant", "new", "--dataset", dataset, "--study", &self.study];
+        let output = self.command(party, &args).output().unwrap();
+        // What it costs is said.
+        assert!(String::from_utf8_lossy(&output.stderr).contains(" MiB, for a dataset of "));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Has the holder run a job and open it; the table.
+    fn table(&self, inputs: &[String], manifests: &[PathBuf], out: &str) -> Vec<u8> {
+        let mut command = self.command(&self.holder, &["run", "new", "--study", &self.study]);
+        let job = run(command.args(inputs)).trim().to_owned();
+        // Without the manifests nobody could tell what the sites lack.
+        let out = self.path(out);
+        let args = ["result", &job, "--test", ALL_TESTS];
+        let mut command = self.command(&self.holder, &args);
+        refused(&command.arg("--out").arg(&out).output().unwrap(), 3, &["--manifest", "owner"]);
+        let mut command = self.command(&self.holder, &args);
+        for manifest in manifests {
+            command.arg("--manifest").arg(manifest);
+        }
+        run(command.arg("--out").arg(&out));
+        std::fs::read(out.with_extension("assoc.tsv")).unwrap()
+    }
+
+    /// The same table without encryption.
+    fn expected(&self, merged: &Path, pheno: &Path, name: &str) -> Vec<u8> {
+        let out = self.path("expected");
+        let mut command = hegwas();
+        command.args(["assoc", "--plaintext", "--build", "GRCh37", "--palindromic", "keep"]);
+        command
+            .arg("--panel")
+            .arg(&self.panel)
+            .arg("--bfile")
+            .arg(merged)
+            .arg("--pheno")
+            .arg(pheno);
+        run(command.args(["--pheno-name", name, "--test", ALL_TESTS, "--out"]).arg(&out));
+        std::fs::read(out.with_extension("assoc.tsv")).unwrap()
+    }
+}
+
+/// A study of all owners, with its key.
+fn create(
+    url: &str,
+    holder: &Party,
+    owners: &[Party],
+    panel: &Path,
+    planes: &[PlaneKind],
+    participation: Participation,
+) -> String {
+    let identity = Identity::load(&holder.key, &PassphraseSource::from(None::<PathBuf>)).unwrap();
+    let client =
+        Client::new(url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap();
+    let identity = client.identity();
+    let text = std::fs::read(panel).unwrap();
+    let panel = Panel::read_text(text.as_slice()).unwrap();
+    client.put_panel(&panel.digest(), &text).unwrap();
+    let mut data_owners: Vec<_> = owners.iter().map(|p| p.did.parse().unwrap()).collect();
+    data_owners.sort();
+    let request = PlanRequest { datasets: 6, ..PlanRequest::sole_holder(2000) };
+    let study = Study {
+        name: "Pooled".into(),
+        purpose: "Known loci".into(),
+        draft: None,
+        plan: Plan::new(request).unwrap(),
+        build: "GRCh37".into(),
+        panel: panel.digest(),
+        variants: panel.len(),
+        planes: planes.to_vec(),
+        statistics: vec![Statistic::Allelic, Statistic::Trend],
+        release: Release::Counts,
+        participation,
+        coordinator: identity.did(),
+        key_holders: vec![identity.did()],
+        data_owners,
+        analysts: Vec::new(),
+        sealing_keys: Vec::new(),
+        limits: StudyLimits { min_people: 10, ..StudyLimits::open(10) },
+        created: 1,
+        nonce: [7; 16],
+    };
+    let sign = |mut envelope: Envelope| {
+        envelope.sign(identity.did(), |bytes| identity.sign(bytes));
+        envelope
+    };
+    let envelope = sign(Envelope::new(&study).unwrap());
+    client.put_manifest(Collection::Studies, &envelope).unwrap();
+    let (id, ring) = (envelope.id(), Ring::new(study.plan.params()));
+    let key = HolderKey::derive(identity.master(), &ring, id);
+    let party = identity.did().to_string();
+    let commitment = key.commit_public_share(&ring, &party).to_bytes();
+    let promise = KeyCommitment { study: id, commitment: commitment.clone() };
+    client.put_key_commitment(&sign(Envelope::new(&promise).unwrap()), &id).unwrap();
+    let received = [(party.as_str(), commitment.as_slice())];
+    let all = Commitments::collect(key_round(id), &[&party], received).unwrap();
+    let reveal = key.reveal_public_share(&ring, &party, &all).unwrap();
+    client.put_study_key(&id, &reveal.to_bytes()).unwrap();
+    id.to_string()
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
+}
+
+/// Bytes of all files below a folder.
+fn size(folder: &Path) -> u64 {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { size(&path) } else { path.metadata().map_or(0, |m| m.len()) }
+        })
+        .sum()
+}
+
+/// Splits `whole` by `site_of` into four altered sites, of which number 1 contributes totals, and two donors; runs both
+/// phenotypes and compares with the merged cohort.
+fn check(
+    world: &World,
+    whole: &Files,
+    pheno: &Path,
+    names: &[&str],
+    site_of: impl Fn(usize) -> usize,
+) -> PathBuf {
+    let donors = [0, whole.fam.len() - 1];
+    let site_of = |i: usize| match donors.iter().position(|d| *d == i) {
+        Some(donor) => 4 + donor,
+        None => site_of(i),
+    };
+    // What the pooled table has to be of.
+    let mut merged = whole.of(|_| true);
+    for (_, row) in merged.codes.iter_mut().enumerate().filter(|(v, _)| is_absent(*v)) {
+        row.iter_mut().enumerate().filter(|(i, _)| site_of(*i) == 3).for_each(|(_, c)| *c = 1);
+    }
+    let all = world.path("merged");
+    merged.write(&all);
+
+    let files: Vec<PathBuf> = (0..6)
+        .map(|site| {
+            let prefix = world.path(&format!("files{site}"));
+            let files = whole.of(|i| site_of(i) == site);
+            match site {
+                0 => files.reversed(),
+                1 => files.swapped(),
+                2 => files.flipped(),
+                3 => files.without(is_absent),
+                _ => files,
+            }
+            .write(&prefix);
+            prefix
+        })
+        .collect();
+    let mut granted: Vec<(usize, String, String)> = Vec::new();
+    for (round, name) in names.iter().enumerate() {
+        let (mut inputs, mut manifests) = (Vec::new(), Vec::new());
+        for (site, owner) in world.owners.iter().enumerate() {
+            let out = format!("out{site}-{round}");
+            let more = ["--pheno-name", name];
+            if site == 1 {
+                let more = [&more[..], &["--totals"]].concat();
+                let made = world.encrypt(owner, &files[site], pheno, &more, &out);
+                assert!(made["dataset"].is_null() && made["phenotype"].is_null());
+                inputs.extend(["--totals".to_owned(), text(&made["totals"])]);
+                continue;
+            }
+            let (dataset, phenotype, grant) = if round == 0 {
+                let made = world.encrypt(owner, &files[site], pheno, &more, &out);
+                let dataset = text(&made["dataset"]);
+                let grant = world.grant(owner, &dataset);
+                granted.push((site, dataset.clone(), grant.clone()));
+                (dataset, text(&made["phenotype"]), grant)
+            } else {
+                let folder = world.path(&format!("out{site}-0")).join("dataset");
+                let args = ["--json", "encrypt", "--study", &world.study, "--pheno-name", name];
+                let mut command = world.command(owner, &args);
+                command.arg("--dataset").arg(folder).arg("--pheno").arg(pheno);
+                let before = size(&world.path("data"));
+                let made = run(command.arg("--out").arg(world.path(&out)));
+                let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+                // Weights are a row each of one polynomial for each vector; genotypes have many blocks.
+                let people = whole.of(|i| site_of(i) == site).fam.len() as u64;
+                let grown = size(&world.path("data")) - before;
+                assert!(grown < (people + 40) * 2 * 4 * 8192 * 8, "{grown}");
+                let (_, dataset, grant) = granted.iter().find(|g| g.0 == site).unwrap().clone();
+                (dataset, text(&made["phenotype"]), grant)
+            };
+            manifests.push(world.path(&format!("out{site}-0/dataset/manifest.hegwas")));
+            manifests.push(world.path(&out).join("phenotype/manifest.hegwas"));
+            for (word, id) in [("dataset", dataset), ("phenotype", phenotype), ("grant", grant)] {
+                inputs.extend([format!("--{word}"), id]);
+            }
+        }
+        let found = world.table(&inputs, &manifests, &format!("pooled{round}"));
+        let expected = world.expected(&all, pheno, name);
+        assert!(found == expected, "{name}: the pooled table is not the merged cohort's");
+    }
+    world.path("pooled0.assoc.tsv")
+}
+
+/// The committed cohort's phenotypes, and a second one with people left out.
+fn phenotypes(whole: &Files, path: &Path) {
+    let mut table = String::from("#FID\tIID\tFIRST\tSECOND\n");
+    for (i, line) in whole.fam.iter().enumerate() {
+        let mut ids = line.split_whitespace();
+        let (fid, iid) = (ids.next().unwrap(), ids.next().unwrap());
+        let second = if i % 5 == 2 { "NA" } else { ["1", "2"][i / 3 % 2] };
+        table += &format!("{fid}\t{iid}\t{}\t{second}\n", 1 + i % 2);
+    }
+    std::fs::write(path, table).unwrap();
+}
+
+#[test]
+fn rows_totals_and_donors_give_the_merged_cohort_s_table() {
+    use PlaneKind::{Called, Dosage, HomAlt};
+    let mut whole = Files::read(&fixture("small"));
+    let bim = fixture("small.bim");
+    for (planes, participation) in [
+        (&[Dosage, HomAlt, Called][..], Participation::Public),
+        (&[Dosage, HomAlt][..], Participation::Encrypted),
+    ] {
+        let world = World::new(&bim, planes, participation);
+        let pheno = world.path("pheno.tsv");
+        phenotypes(&whole, &pheno);
+        if !planes.contains(&Called) {
+            let prefix = world.path("missing");
+            whole.write(&prefix);
+            let args = ["encrypt", "--study", &world.study, "--build", "GRCh37"];
+            let mut command = world.command(&world.owners[0], &args);
+            command.arg("--bfile").arg(&prefix).arg("--out").arg(world.path("refused"));
+            refused(&command.output().unwrap(), 3, &["calls are missing", "--extract"]);
+            whole.codes.iter_mut().flatten().filter(|c| **c == 1).for_each(|c| *c = 3);
+        }
+        check(&world, &whole, &pheno, &["FIRST", "SECOND"], |i| i % 4);
+    }
+}
+
+#[test]
+fn geuvadis_in_four_altered_sites_equals_plink() {
+    let Some(data) = real_data() else { return };
+    let set = data.join("geuvadis22");
+    let whole = Files::read(&set.join("g22"));
+    assert!(whole.codes.iter().flatten().all(|code| *code != 1), "no call is missing");
+    let sites = Table::read(&set.join("sites.tsv"));
+    let populations: HashMap<&str, usize> = sites
+        .rows
+        .iter()
+        .map(|row| {
+            let population = sites.get(row, "POP");
+            let number = ["GBR", "FIN", "TSI", "CEU"].iter().position(|p| *p == population);
+            (sites.get(row, "IID"), number.unwrap())
+        })
+        .collect();
+    let site_of = |i: usize| populations[whole.fam[i].split_whitespace().nth(1).unwrap()];
+    let planes = [PlaneKind::Dosage, PlaneKind::HomAlt];
+    let world = World::new(&set.join("g22.bim"), &planes, Participation::Encrypted);
+    let (pheno, name) = (set.join("pheno_bin.tsv"), "hi_ENSG00000172404");
+    let table = check(&world, &whole, &pheno, &[name, "hi_ENSG00000100372"], site_of);
+    // PLINK's counts of the unaltered files hold for what no site lacks.
+    let truth = set.join(format!("truth/p19_counts.{name}.assoc.gz"));
+    let (found, plink) = (Table::read(&table), Table::read(&truth));
+    let counts: HashMap<[&str; 3], [&str; 2]> = plink
+        .rows
+        .iter()
+        .map(|r| {
+            (["SNP", "A1", "A2"].map(|c| plink.get(r, c)), ["C_A", "C_U"].map(|c| plink.get(r, c)))
+        })
+        .collect();
+    let lacking: HashSet<&str> =
+        (0..).zip(&whole.bim).filter(|(v, _)| is_absent(*v)).map(|(_, r)| r[1].as_str()).collect();
+    let mut compared = 0;
+    for row in found.rows.iter().filter(|r| found.get(r, "TEST") == "ALLELIC") {
+        let key = ["ID", "A1", "REF"].map(|c| found.get(row, c));
+        if !lacking.contains(key[0]) {
+            let ours = ["A1_CASE_CT", "A1_CTRL_CT"].map(|c| found.get(row, c));
+            assert_eq!(counts.get(&key), Some(&ours), "{key:?}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared + lacking.len(), 85_485);
+}
+
+#[test]
+fn a_job_by_name_takes_what_is_granted_and_says_so() {
+    let site = Site::new();
+    let ids = site.prepare("small");
+    let by_name = |more: &[&str]| {
+        let args = ["run", "new", "--study", &ids.study, "--phenotype-name"];
+        site.command(&[&args, more].concat()).output().unwrap()
+    };
+    let output = by_name(&["CASE"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains(&format!("dataset {}", ids.dataset)),
+        "{said}"
+    );
+    assert!(said.contains(&ids.phenotype), "{said}");
+    let job = String::from_utf8(output.stdout).unwrap();
+    let out = site.path("named");
+    let mut result = site.command(&["result", job.trim(), "--test", ALL_TESTS]);
+    run(result.arg("--out").arg(&out));
+    let table = std::fs::read(out.with_extension("assoc.tsv")).unwrap();
+    assert!(table == plaintext_table("small", site.dir.path(), &["--test", ALL_TESTS]));
+    // A granted dataset is never left out in silence.
+    refused(&by_name(&["OTHER"]), 3, &[&ids.dataset, "--without", &ids.grant]);
+    refused(&by_name(&["OTHER", "--without", &ids.dataset]), 3, &["check its name"]);
+}
+
+#[test]
+fn bad_contributions_are_refused_with_the_reason() {
+    let world = World::new(
+        &fixture("small.bim"),
+        &[PlaneKind::Dosage, PlaneKind::HomAlt, PlaneKind::Called],
+        Participation::Public,
+    );
+    let other = world.path("other.panel");
+    let mut command = hegwas();
+    command.args(["panel", "--build", "GRCh37", "--list"]).arg(fixture("small.bim"));
+    run(command.arg("--out").arg(&other)); // without palindromic variants
+    let owner = &world.owners[0];
+    let outsider = Party { key: world.path("outsider.key"), did: String::new() };
+    let path = |p: &Path| p.to_str().unwrap().to_owned();
+    let cases: [(&Party, Vec<String>, i32, &str); 5] = [
+        (&outsider, vec![], 6, "study"),
+        (&world.holder, vec![], 3, "not one of the study's data owners"),
+        (owner, vec!["--panel".into(), path(&other)], 3, "is not the study's"),
+        (owner, vec!["--maf".into(), "0.1".into()], 2, "pooled released statistics"),
+        (owner, vec!["--totals".into()], 2, "--pheno"),
+    ];
+    for (party, more, code, word) in cases {
+        let args = ["encrypt", "--study", &world.study, "--build", "GRCh37"];
+        let mut command = world.command(party, &args);
+        command.arg("--bfile").arg(fixture("small")).args(&more);
+        command.arg("--out").arg(world.path("refused"));
+        refused(&command.output().unwrap(), code, &[word]);
+        assert!(!world.path("refused").join("dataset").exists());
+    }
+    // A dataset of one's own study has other parameters.
+    let mut command = hegwas();
+    command.arg("encrypt").arg("--bfile").arg(fixture("small")).arg("--key").arg(&owner.key);
+    run(command.arg("--out").arg(world.path("own")));
+    let mut command = world.command(owner, &["encrypt", "--study", &world.study]);
+    command.arg("--dataset").arg(world.path("own/dataset"));
+    command.arg("--pheno").arg(fixture("small.pheno.tsv")).arg("--out").arg(world.path("late"));
+    refused(&command.output().unwrap(), 3, &["was encrypted with", "hegwas encrypt --study"]);
+    // Ids come in threes, and a name that nobody has is no job.
+    let id = Digest::of(b"x").to_string();
+    let args = ["run", "new", "--study", &world.study, "--dataset", &id];
+    let output = world.command(&world.holder, &args).output().unwrap();
+    refused(&output, 2, &["equally often"]);
+    let args = ["run", "new", "--study", &world.study, "--phenotype-name", "NOBODY"];
+    refused(&world.command(&world.holder, &args).output().unwrap(), 3, &["check its name"]);
+}
