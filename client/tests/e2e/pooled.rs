@@ -49,16 +49,10 @@ impl Files {
     }
 
     fn of(&self, people: impl Fn(usize) -> bool) -> Self {
-        let keep = |i: &usize| people(*i);
-        Self {
-            fam: (0..self.fam.len()).filter(keep).map(|i| self.fam[i].clone()).collect(),
-            bim: self.bim.clone(),
-            codes: self
-                .codes
-                .iter()
-                .map(|row| (0..row.len()).filter(keep).map(|i| row[i]).collect())
-                .collect(),
-        }
+        let kept: Vec<usize> = (0..self.fam.len()).filter(|i| people(*i)).collect();
+        let codes = self.codes.iter().map(|row| kept.iter().map(|&i| row[i]).collect()).collect();
+        let fam = kept.iter().map(|&i| self.fam[i].clone()).collect();
+        Self { fam, bim: self.bim.clone(), codes }
     }
 
     fn write(&self, prefix: &Path) {

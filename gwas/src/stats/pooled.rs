@@ -277,7 +277,7 @@ mod tests {
             let mut sums: Vec<VariantSums> =
                 (0..6).map(|v| planes(&sites, &contributions, v)).collect();
             pool.complete(&mut sums).unwrap();
-            for (v, sums) in sums.iter().enumerate() {
+            for (v, summed) in sums.iter().enumerate() {
                 let mut table = GenotypeTable { cases: [0; 3], controls: [0; 3] };
                 for site in &sites {
                     for (person, &case) in site.cases.iter().enumerate() {
@@ -287,7 +287,7 @@ mod tests {
                         }
                     }
                 }
-                let found = sums.counts(v as u32, pool.people(), pool.cases()).unwrap();
+                let found = summed.counts(v as u32, pool.people(), pool.cases()).unwrap();
                 prop_assert_eq!(found, VariantCounts::from_genotypes(table));
                 let having: Vec<&Site> = sites.iter().filter(|s| !s.absent[v]).collect();
                 prop_assert_eq!(pool.people_at(v as u32) as usize, having.iter().map(|s| s.cases.len()).sum::<usize>());
