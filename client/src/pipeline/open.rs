@@ -86,8 +86,7 @@ pub(super) fn open(
     }
     let calls = study.planes.contains(&PlaneKind::Called);
     let presence = inputs.presence.clone();
-    let denominators = Denominators::new(presence, inputs.people.len(), of_pattern, calls)
-        .map_err(Error::corrupt)?;
+    let denominators = Denominators::new(presence, of_pattern, calls).map_err(Error::corrupt)?;
 
     let mut variants = vec![VariantSums::default(); study.variants as usize];
     for unit in &result.units {

@@ -34,12 +34,6 @@ pub enum DenominatorError {
     /// More cases than people.
     #[error("the totals give more cases than people; an input was not honestly encrypted")]
     Cases,
-    /// Nothing tells the number of all cases.
-    #[error(
-        "no variant of the panel is in every input, so that the number of all cases, which the plane of calls is about, does \
-         not follow from the totals; make the study without a plane of calls, or run the job over inputs that share a variant"
-    )]
-    NothingShared,
 }
 
 /// The numbers of people and cases of every variant of a job.
@@ -52,41 +46,30 @@ pub struct Denominators {
 }
 
 impl Denominators {
-    /// Those of a job with these presence patterns of `inputs` inputs; `of_pattern` are their decrypted totals, and `calls`
-    /// says whether a plane of calls was summed.
+    /// Those of a job with these presence patterns; `of_pattern` are their decrypted totals, the first those of all inputs, and
+    /// `calls` says whether a plane of calls was summed.
     ///
     /// # Errors
-    /// When the totals can't be those of the patterns, or do not tell the number of all cases where it is needed.
+    /// When the totals can't be those of the patterns.
     pub fn new(
         presence: Presence,
-        inputs: usize,
         of_pattern: Vec<Group>,
         calls: bool,
     ) -> Result<Self, DenominatorError> {
-        if of_pattern.is_empty() || of_pattern.len() != presence.patterns() as usize {
+        if of_pattern.len() != presence.patterns() as usize {
             return Err(DenominatorError::Totals);
         }
         if of_pattern.iter().any(|group| group.cases > group.people) {
             return Err(DenominatorError::Cases);
         }
-        let is_full = |p: &u32| (0..inputs).all(|input| presence.contains(*p, input));
-        let full = (0..presence.patterns()).find(is_full);
-        let all = match full.and_then(|p| of_pattern.get(p as usize)) {
-            Some(all) => *all,
-            None if calls => return Err(DenominatorError::NothingShared),
-            // Only a reference point: what each variant lacks is counted from here.
-            None => of_pattern.iter().fold(Group::default(), |most, group| Group {
-                people: most.people.max(group.people),
-                cases: most.cases.max(group.cases),
-            }),
-        };
+        let all = of_pattern.first().copied().ok_or(DenominatorError::Totals)?;
         if of_pattern.iter().any(|g| g.people > all.people || g.cases > all.cases) {
             return Err(DenominatorError::Totals);
         }
         Ok(Self { presence, of_pattern, all, calls })
     }
 
-    /// People and cases of the job. If no variant is in every input: the most people, and the most cases, of a variant.
+    /// People and cases of the job, all inputs together.
     #[must_use]
     pub fn all(&self) -> Group {
         self.all
@@ -204,7 +187,7 @@ mod tests {
         fn counts_are_the_merged_cohort_s(inputs in prop::collection::vec(input(), 1..6), calls in any::<bool>()) {
             let presence = presence(&inputs);
             let totals = totals(&inputs, &presence);
-            let found = Denominators::new(presence, inputs.len(), totals, calls).unwrap();
+            let found = Denominators::new(presence, totals, calls).unwrap();
             let (mut sums, tables) = sums(&inputs, calls);
             found.complete(&mut sums);
             let Group { people, cases } = found.all();
@@ -227,18 +210,16 @@ mod tests {
     fn without_a_shared_variant_each_variant_still_has_its_own_numbers() {
         let (a, b) = (Bitmap::new(3, |v| v == 0 || v == 2), Bitmap::new(3, |v| v > 0));
         let presence = Presence::new(3, &[Some(&a), Some(&b)]);
-        let totals = vec![group(5, 4), group(7, 1)];
-        let new = |calls| Denominators::new(presence.clone(), 2, totals.clone(), calls);
-        assert_eq!(new(true).unwrap_err(), DenominatorError::NothingShared);
-        let found = new(false).unwrap();
+        let totals = vec![group(12, 5), group(5, 4), group(7, 1)];
+        let found = Denominators::new(presence, totals, false).unwrap();
         assert_eq!(
             (found.all(), found.at(0), found.at(1)),
-            (group(7, 4), group(5, 4), group(7, 1))
+            (group(12, 5), group(5, 4), group(7, 1))
         );
         assert_eq!(found.at(2), group(0, 0), "nobody has it");
         let mut sums = [VariantSums::default(); 3];
         found.complete(&mut sums);
-        let counts = |v: u32| sums[v as usize].counts(v, 7, 4).unwrap().alleles;
+        let counts = |v: u32| sums[v as usize].counts(v, 12, 5).unwrap().alleles;
         assert_eq!(
             [counts(0), counts(1), counts(2)].map(|a| (a.cases, a.controls)),
             [(4, 1), (1, 6), (0, 0)]
@@ -249,7 +230,7 @@ mod tests {
     fn bad_totals_are_refused() {
         let absent = Bitmap::new(3, |v| v == 1);
         let presence = Presence::new(3, &[Some(&absent), None]);
-        let new = |totals| Denominators::new(presence.clone(), 2, totals, false).map(|d| d.all());
+        let new = |totals| Denominators::new(presence.clone(), totals, false).map(|d| d.all());
         assert_eq!(new(vec![group(9, 3), group(4, 2)]), Ok(group(9, 3)));
         assert_eq!(new(vec![]), Err(DenominatorError::Totals));
         assert_eq!(new(vec![group(9, 3)]), Err(DenominatorError::Totals));
