@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use gwas::io::Cohort;
-use gwas::packing::{PlainSums, fill_slab, plain_sums};
+use gwas::packing::{PlainSums, SlabReader, plain_sums};
 use gwas::wire::PlaneKind;
 use he_core::kernel::Engine;
 use he_core::layout::{Shape, Unit};
@@ -163,7 +163,7 @@ impl<'a> Path<'a> {
         let degree = self.shape.params.degree();
         let width = self.shape.bodies(unit.group) as usize * degree;
         let mut memory = Memory { first: self.shape.locate(unit, 0, 0).0, chunks: Vec::new() };
-        let mut slab = Vec::new();
+        let (mut slab, mut reader) = (Vec::new(), SlabReader::new(self.cohort));
         // As the client does: a chunk is written into the buffer of one that has been sent.
         let buffers = Mutex::new(Vec::<Vec<u8>>::new());
         let lock = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,14 +172,7 @@ impl<'a> Path<'a> {
             let rows = self.shape.chunk_rows(chunk);
             let (packed, cost) = Cost::of(|| {
                 slab.resize(rows.len() * width, 0);
-                fill_slab(
-                    self.cohort,
-                    PlaneKind::Dosage,
-                    unit.group,
-                    rows.clone(),
-                    degree,
-                    &mut slab,
-                )
+                reader.fill(PlaneKind::Dosage, unit.group, rows.clone(), degree, &mut slab)
             });
             packed.map_err(Error::step("packing"))?;
             round.pack = round.pack.plus(cost);

@@ -18,11 +18,13 @@
 mod kernel;
 mod slab;
 mod sums;
+mod window;
 
 use std::ops::Range;
 
 pub use slab::fill_slab;
 pub use sums::{MAX_WEIGHT, PlainSums, plain_sums};
+pub use window::SlabReader;
 
 use crate::io::SourceError;
 use crate::wire::PlaneKind;

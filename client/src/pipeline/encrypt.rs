@@ -4,7 +4,7 @@
 //! the next one is read, so memory stays near a hundred megabytes however large the cohort is.
 
 use gwas::io::Cohort;
-use gwas::packing::fill_slab;
+use gwas::packing::SlabReader;
 use gwas::wire::{Bitmap, ChunkRef, Dataset, Participation, Phenotype, PlaneKind, RowSet};
 use he_core::arith::Ring;
 use he_core::layout::ChunkSpec;
@@ -61,14 +61,15 @@ pub(super) fn encrypt_dataset(
     let shape = dataset.shape();
     let encryptor = MatrixEncryptor::new(ring, plan, shape, &key, &seeds).map_err(Error::input)?;
     let degree = plan.params().degree();
-    let mut slab = Vec::new();
+    let (mut slab, mut reader) = (Vec::new(), SlabReader::new(cohort));
     for unit in shape.units() {
         let Some(&plane) = dataset.planes.get(usize::from(unit.plane)) else { continue };
         let width = shape.bodies(unit.group) as usize * degree;
         for row_chunk in 0..shape.row_chunks() {
             let rows = shape.chunk_rows(row_chunk);
             slab.resize(rows.len() * width, 0);
-            fill_slab(cohort, plane, unit.group, rows.clone(), degree, &mut slab)
+            reader
+                .fill(plane, unit.group, rows.clone(), degree, &mut slab)
                 .map_err(Error::input)?;
             let chunks = encryptor
                 .encrypt_slab(unit, row_chunk, &slab, &|| sink.buffer())

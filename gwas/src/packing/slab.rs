@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::kernel::{COLUMN_PEOPLE, Column, decode};
 use super::{BODIES, Packing, PackingError};
-use crate::io::{Cohort, code_bytes};
+use crate::io::{Cohort, SourceError, code_bytes};
 use crate::wire::PlaneKind;
 
 /// Variants that one task turns: their codes of 32 people stay in the first-level cache, input and output.
@@ -19,13 +19,48 @@ const SEGMENT: u32 = 4096;
 /// `rows` are rows of the cohort, `ring_degree` is N, `out` holds `rows.len() * bodies * N` integers with `bodies` from
 /// [`Packing::bodies`]. Coefficients past the last variant are 0. Works on all cores.
 ///
-/// A file stores variant after variant, so each call reads a narrow piece of every variant's record: ask for at least 512
-/// rows at a time where memory allows.
+/// A file stores variant after variant, so each call reads a narrow piece of every variant's record: for one slab after the
+/// other use a [`super::SlabReader`].
 ///
 /// # Errors
 /// When reading fails, or group, rows, degree or the length of `out` are impossible.
 pub fn fill_slab(
     cohort: &Cohort,
+    plane: PlaneKind,
+    group: u32,
+    rows: Range<u32>,
+    ring_degree: usize,
+    out: &mut [i8],
+) -> Result<(), PackingError> {
+    fill(cohort, cohort, plane, group, rows, ring_degree, out)
+}
+
+/// Where 2-bit codes come from: rows of the file at a range of the cohort's variants.
+pub(super) trait Codes: Sync {
+    /// Reads as [`Cohort::read_codes`] does.
+    fn read(
+        &self,
+        variants: Range<u32>,
+        rows: Range<u32>,
+        out: &mut [u8],
+    ) -> Result<(), SourceError>;
+}
+
+impl Codes for Cohort {
+    fn read(
+        &self,
+        variants: Range<u32>,
+        rows: Range<u32>,
+        out: &mut [u8],
+    ) -> Result<(), SourceError> {
+        self.read_codes(variants, rows, out)
+    }
+}
+
+/// [`fill_slab`] from `codes`.
+pub(super) fn fill(
+    cohort: &Cohort,
+    codes: &dyn Codes,
     plane: PlaneKind,
     group: u32,
     rows: Range<u32>,
@@ -59,7 +94,7 @@ pub fn fill_slab(
         |(pieces, index)| {
             let start = first + index * strip;
             let variants = start.min(end)..(start + strip).min(end);
-            fill_strip(cohort, plane, variants, file_rows, pieces)
+            fill_strip(codes, plane, variants, file_rows, pieces)
         },
     )
 }
@@ -79,7 +114,7 @@ fn strips_of(out: &mut [i8], row_len: usize, strip: usize) -> Vec<Vec<&mut [i8]>
 
 /// Fills the pieces of all rows at some variants; what a piece holds past them becomes 0.
 fn fill_strip(
-    cohort: &Cohort,
+    codes: &dyn Codes,
     plane: PlaneKind,
     variants: Range<u32>,
     mut file_rows: &[u32],
@@ -105,7 +140,7 @@ fn fill_strip(
         let end = segment.last().map_or(start, |&last| last + 1);
         let stride = code_bytes(end - start);
         tile.resize(count * stride, 0);
-        cohort.read_codes(variants.clone(), start..end, &mut tile)?;
+        codes.read(variants.clone(), start..end, &mut tile)?;
         // One dispatch per segment: everything below is compiled for the machine's widest vectors.
         pulp::Arch::new().dispatch(|| {
             turn(plane, &tile, stride, start, segment, targets, &mut column);
