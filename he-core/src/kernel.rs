@@ -95,6 +95,17 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Asks for bytes to be brought into the second-level cache meanwhile.
+    pub fn prefetch(self, bytes: &[u8]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::prefetch(bytes),
+            _ => {}
+        }
+    }
+}
+
 /// Bit packing ([`crate::arith::pack`]).
 impl Engine {
     /// Packs words below 2^50: [`pack::pack`].

@@ -254,8 +254,11 @@ impl<'a> TileSum<'a> {
             view(source, chunk, offset, self.buffer.get_mut(..length).unwrap_or_default())?;
         let next = (chunk_rows.end - range.end).min(ROWS_PER_CALL as u32) as usize * row_bytes;
         let ahead = source.in_memory(chunk, offset + length as u64, next).unwrap_or_default();
+        let (early, ahead) = ahead.split_at(ahead.len() / 6);
+        let mut early = early.chunks(early.len().div_ceil(rows.len()).max(1));
         let masks = self.masks.get_mut(..rows.len() * TILE).unwrap_or_default();
         for (&row, words) in rows.iter().zip(masks.chunks_exact_mut(TILE)) {
+            self.engine.prefetch(early.next().unwrap_or_default());
             let Unit { plane, group } = unit;
             let index = MaskIndex { plane, limb: place.limb, group, row };
             self.expander.expand(place.modulus, index, place.first_word, words);

@@ -65,6 +65,13 @@ pub(super) fn pack(words: &[u64], bytes: &mut [u8]) {
     unsafe { pack_words(words, bytes) }
 }
 
+pub(super) fn prefetch(bytes: &[u8]) {
+    for line in bytes.as_chunks::<64>().0 {
+        // SAFETY: a hint; it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+}
+
 pub(super) fn largest_packed(bytes: &[u8]) -> u64 {
     assert!(available());
     // SAFETY: the instructions were just found to be available.
