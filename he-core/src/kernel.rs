@@ -225,11 +225,18 @@ impl TileSums {
         (2 * self.weights + 1) * (self.bodies + 1) * TILE
     }
 
-    /// Writes the reduced sums to `out` and starts again from nothing, for `modulus`.
+    /// Starts again from nothing, for `modulus`.
+    pub fn begin(&mut self, modulus: Modulus) {
+        self.products.fill(0);
+        self.sums.fill(0);
+        (self.terms, self.modulus) = (0, modulus);
+    }
+
+    /// Writes the reduced sums to `out`.
     ///
     /// Order: for each weight vector and column (the bodies and, last, the mask) `B0_k` and `B1_k`, or `A0` and `A1`; then
     /// the unweighted sum of each column, `S_k` or `S_A`. 128 words each.
-    pub fn finish(&mut self, modulus: Modulus, out: &mut [u64]) {
+    pub fn finish(&mut self, out: &mut [u64]) {
         assert_eq!(out.len(), self.finished_words(), "room for all sums");
         self.reduce();
         let (products, sums) = out.split_at_mut(self.products.len() / BODY_WORDS * 2 * TILE);
@@ -245,9 +252,6 @@ impl TileSums {
         for (o, s) in sums.iter_mut().zip(&self.sums) {
             *o = *s;
         }
-        self.products.fill(0);
-        self.sums.fill(0);
-        (self.terms, self.modulus) = (0, modulus);
     }
 }
 
@@ -291,10 +295,11 @@ mod tests {
             );
         }
         let mut out = vec![0; sums.finished_words()];
-        sums.finish(modulus, &mut out);
+        sums.finish(&mut out);
+        sums.begin(modulus);
         let mut empty = vec![1; out.len()];
-        sums.finish(modulus, &mut empty);
-        assert!(empty.iter().all(|&word| word == 0), "finishing starts again");
+        sums.finish(&mut empty);
+        assert!(empty.iter().all(|&word| word == 0), "nothing is left of what was summed before");
         out
     }
 

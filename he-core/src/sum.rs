@@ -224,7 +224,7 @@ impl<'a> TileSum<'a> {
         let shape = self.input.shape;
         let place = TilePlace::new(shape.params, tile);
         let mut out = vec![0; self.sums.finished_words()];
-        self.sums.finish(place.modulus, &mut out); // what an error may have left
+        self.sums.begin(place.modulus);
         for row_chunk in 0..shape.row_chunks() {
             let (chunk, offset) = shape.locate(self.input.unit, row_chunk, tile);
             let chunk_rows = shape.chunk_rows(row_chunk);
@@ -233,7 +233,7 @@ impl<'a> TileSum<'a> {
                 self.add(&place, (chunk, offset), &chunk_rows, range, rows)?;
             }
         }
-        self.sums.finish(place.modulus, &mut out);
+        self.sums.finish(&mut out);
         Ok(out)
     }
 

@@ -13,16 +13,7 @@ pub(crate) fn to_bytes(
     counts: [u32; 4],
     words: &[u64],
 ) -> Vec<u8> {
-    let length = pack::packed_len(words.len());
-    let header =
-        Header { kind, length: length as u64, params: params.digest().short(), context, counts };
-    let mut bytes = header.to_bytes().to_vec();
-    let start = bytes.len();
-    bytes.resize(start + length, 0);
-    if let Some(body) = bytes.get_mut(start..) {
-        pack::pack(words, body);
-    }
-    bytes
+    Header { kind, length: 0, params: params.digest().short(), context, counts }.packed(words)
 }
 
 /// Checks the header against what is expected of the object, and reads the words.

@@ -1,6 +1,7 @@
 //! The 64-byte header.
 
 use super::CodecError;
+use crate::arith::pack;
 use crate::params::Params;
 
 /// Bytes of a header.
@@ -109,6 +110,17 @@ impl Header {
             *o = *b;
         }
         out
+    }
+
+    /// The object of this header with a body of packed words, whose length the header takes.
+    pub(crate) fn packed(self, words: &[u64]) -> Vec<u8> {
+        let length = pack::packed_len(words.len());
+        let mut bytes = Self { length: length as u64, ..self }.to_bytes().to_vec();
+        bytes.resize(HEADER_LEN + length, 0);
+        if let Some(body) = bytes.get_mut(HEADER_LEN..) {
+            pack::pack(words, body);
+        }
+        bytes
     }
 
     /// Reads a header and checks magic, version, kind and the size limit of the kind.
