@@ -18,6 +18,7 @@ mod record;
 mod seal;
 mod sealing;
 
+pub use backup::block_of;
 pub use error::KeyError;
 pub use identity::Identity;
 pub use passphrase::{Passphrase, PassphraseSource};
