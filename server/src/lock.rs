@@ -4,6 +4,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
+
+/// How often, and after which pauses, a taken lock is looked at again: a process that has just ended, or a child between its
+/// fork and its program's start, which inherits the file for that moment, lets go within this half second.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// A data folder that is ours until this is dropped, or the process ends in whatever way.
 #[derive(Debug)]
@@ -33,7 +39,15 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(folder.join("lock"))?;
-        match file.try_lock() {
+        let mut attempts = ATTEMPTS;
+        let outcome = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if attempts > 0 => std::thread::sleep(PAUSE),
+                outcome => break outcome,
+            }
+            attempts -= 1;
+        };
+        match outcome {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
             Err(TryLockError::WouldBlock) => {

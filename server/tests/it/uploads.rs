@@ -26,7 +26,7 @@ pub fn files(data: &Path) -> usize {
 }
 
 /// Sends a head and some bytes, then closes; returns what came back.
-async fn raw(url: &str, head: &str, body: &[u8]) -> String {
+pub async fn raw(url: &str, head: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(address(url)).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
