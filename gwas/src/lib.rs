@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bitmap;
+pub mod finish;
 #[cfg(feature = "files")]
 pub mod harmonise;
 #[cfg(feature = "files")]

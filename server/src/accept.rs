@@ -9,7 +9,7 @@
 //! | grant | owner of the dataset | owner, coordinator, key holders |
 //! | totals | the data owner | owner, coordinator, key holders |
 //! | job | who asks for it | signer, coordinator, key holders, analysts, owners of its inputs |
-//! | commitment to shares, shares | the key holder | signer, coordinator, key holders, analysts |
+//! | commitment to shares, shares | the key holder | signer, coordinator, key holders, analysts; of a refresh key holders |
 //!
 //! Whoever may read a manifest may read the objects that it names. The signer owns what it signs; a study's coordinator owns
 //! the study.
@@ -26,7 +26,7 @@ mod totals;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use gwas::wire::{Did, Envelope, GrantTerms, Job, JobResult, Opened, Study};
+use gwas::wire::{Did, Envelope, Finished, GrantTerms, Job, JobResult, Opened, Study};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Header, Kind, Message, decode};
 
@@ -35,6 +35,7 @@ use crate::error::ApiError;
 use crate::index::{ManifestRow, NewManifest};
 use crate::store::{Class, read_all};
 
+pub use shares::{opened_refresh, revealed};
 pub use study::{check_signatures, unsigned_by};
 
 /// A manifest to be checked.
@@ -92,9 +93,25 @@ pub async fn grants_in_force(app: &Arc<App>, job: &Job) -> Result<Vec<GrantTerms
 /// # Errors
 /// When it is not there or damaged.
 pub async fn load_result(app: &Arc<App>, digest: Digest) -> Result<JobResult, ApiError> {
+    load_made(app, digest).await
+}
+
+/// A job's stored finished statistic.
+///
+/// # Errors
+/// As [`load_result`].
+pub async fn load_finished(app: &Arc<App>, digest: Digest) -> Result<Finished, ApiError> {
+    load_made(app, digest).await
+}
+
+/// A message that the server made.
+async fn load_made<T: Message + Send + 'static>(
+    app: &Arc<App>,
+    digest: Digest,
+) -> Result<T, ApiError> {
     let app = Arc::clone(app);
     blocking(move || {
-        let limit = Kind::JobResult.limit() + HEADER_LEN as u64;
+        let limit = T::KIND.limit() + HEADER_LEN as u64;
         let bytes = read_all(app.store.as_ref(), Class::Chunk, &digest, limit)?;
         if Digest::of(&bytes) == digest {
             Ok(decode(&bytes)?)

@@ -147,8 +147,12 @@ impl Slot {
             Self::Key => "key",
             Self::Commitment(SharePhase::Totals) => "commit totals",
             Self::Commitment(SharePhase::Sums) => "commit sums",
+            Self::Commitment(SharePhase::Refresh) => "commit refresh",
+            Self::Commitment(SharePhase::Values) => "commit values",
             Self::Shares(SharePhase::Totals) => "share totals",
             Self::Shares(SharePhase::Sums) => "share sums",
+            Self::Shares(SharePhase::Refresh) => "share refresh",
+            Self::Shares(SharePhase::Values) => "share values",
         }
     }
 }
@@ -182,9 +186,9 @@ pub struct Orphans {
 /// A finished unit of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinishedUnit {
-    /// Index into the study's planes; `JobResult::TOTALS_PLANE` for the totals.
+    /// Index into the study's planes; `JobResult::TOTALS_PLANE` for the totals, `JobResult::VALUES_PLANE` for finished values.
     pub plane: u8,
-    /// Group of blocks.
+    /// Group of blocks; batch of variants of finished values.
     pub group: u32,
     /// The result object.
     pub object: ChunkRef,
@@ -260,7 +264,7 @@ pub trait Index: Send + Sync + 'static {
     async fn job(&self, id: &Digest) -> Outcome<Option<JobStatus>>;
     /// Statuses of the jobs that `party` may read, oldest first.
     async fn jobs(&self, party: &Did) -> Outcome<Vec<JobStatus>>;
-    /// The oldest job that is authorized or running.
+    /// The oldest job that is authorized, running or finishing.
     async fn next_job(&self) -> Outcome<Option<Digest>>;
     /// Changes a job's state if it is one of `from`; tells whether it was.
     async fn transition(
@@ -271,7 +275,7 @@ pub trait Index: Send + Sync + 'static {
         error: Option<&str>,
     ) -> Outcome<bool>;
     /// Records a finished unit, whose object the job's owner holds from now on, and the time it took; `false`, and nothing
-    /// recorded, if the job is no longer running.
+    /// recorded, if the job is no longer running or finishing.
     async fn finish_unit(
         &self,
         id: &Digest,
@@ -284,6 +288,14 @@ pub trait Index: Send + Sync + 'static {
     async fn units(&self, id: &Digest) -> Outcome<Vec<FinishedUnit>>;
     /// Records a job's result, whose object its owner holds from now on: the job is computed.
     async fn finish_job(&self, id: &Digest, result: &StoredObject, quota: u64) -> Outcome<bool>;
+    /// Records a job's finished statistic, whose object its owner holds from now on; the job goes from finishing to `to`.
+    async fn finish_values(
+        &self,
+        id: &Digest,
+        finished: &StoredObject,
+        to: JobState,
+        quota: u64,
+    ) -> Outcome<bool>;
     /// Forgets the units of a job that ended without a result; returns what nothing names any more.
     async fn drop_units(&self, id: &Digest) -> Outcome<Orphans>;
 }
@@ -296,6 +308,7 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
         JobState::Running => "running",
         JobState::Computed => "computed",
         JobState::Releasing => "releasing",
+        JobState::Finishing => "finishing",
         JobState::Released => "released",
         JobState::Failed => "failed",
         JobState::Cancelled => "cancelled",
@@ -305,5 +318,6 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
 
 /// Whether the server does nothing more for a job in this state.
 pub fn is_final(state: JobState) -> bool {
-    !matches!(state, JobState::Draft | JobState::Authorized | JobState::Running)
+    use JobState::{Authorized, Draft, Finishing, Running};
+    !matches!(state, Draft | Authorized | Running | Finishing)
 }

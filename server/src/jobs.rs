@@ -6,6 +6,7 @@
 
 mod block;
 mod error;
+mod finish;
 mod runner;
 mod source;
 mod work;
@@ -24,6 +25,7 @@ use crate::index::is_final;
 
 pub use block::run_block;
 pub use error::BlockError;
+pub use finish::Finishing;
 pub use runner::{Runner, start};
 pub use source::StoredChunks;
 pub use work::{Work, totals_groups};

@@ -16,13 +16,16 @@ use crate::clock::rfc3339;
 use crate::error::ApiError;
 use crate::index::Slot;
 
-/// The four steps in which a job is released, in their order.
-const STEPS: [(Slot, Action); 4] = [
-    (Slot::Commitment(SharePhase::Totals), Action::CommitTotals),
-    (Slot::Shares(SharePhase::Totals), Action::ShareTotals),
-    (Slot::Commitment(SharePhase::Sums), Action::CommitSums),
-    (Slot::Shares(SharePhase::Sums), Action::ShareSums),
-];
+/// The two steps of a phase in which a job is released, in their order.
+fn steps(phase: SharePhase) -> [(Slot, Action); 2] {
+    let (commit, share) = match phase {
+        SharePhase::Totals => (Action::CommitTotals, Action::ShareTotals),
+        SharePhase::Sums => (Action::CommitSums, Action::ShareSums),
+        SharePhase::Refresh => (Action::CommitRefresh, Action::ShareRefresh),
+        SharePhase::Values => (Action::CommitValues, Action::ShareValues),
+    };
+    [(Slot::Commitment(phase), commit), (Slot::Shares(phase), share)]
+}
 
 /// Where a study stands.
 ///
@@ -104,13 +107,13 @@ async fn totals(app: &App, study: &Digest) -> Result<Vec<Listed>, ApiError> {
     Ok(totals)
 }
 
-/// Whose turn it is in the release of a job: nobody's before it is computed, after it is released, and where one party holds
-/// the key alone.
+/// Whose turn it is in the release of a job: nobody's before it is computed, after it is released, while it is finished, and
+/// where one party holds the key alone and nothing is finished.
 async fn job_todo(app: &App, study: &Study, job: &JobStatus) -> Result<Vec<Todo>, ApiError> {
-    if !study.is_shared() || ![JobState::Computed, JobState::Releasing].contains(&job.state) {
+    if ![JobState::Computed, JobState::Releasing].contains(&job.state) {
         return Ok(Vec::new());
     }
-    for (slot, action) in STEPS {
+    for (slot, action) in study.phases().iter().flat_map(|phase| steps(*phase)) {
         let said = app.index.once(&job.job, slot).await?;
         let said: Vec<Did> = said.into_iter().map(|(party, _)| party).collect();
         let missing = others(&study.key_holders, &said);
@@ -129,7 +132,7 @@ async fn job_todo(app: &App, study: &Study, job: &JobStatus) -> Result<Vec<Todo>
 pub async fn share_statuses(app: &Arc<App>, job: &JobStatus) -> Result<Vec<ShareStatus>, ApiError> {
     let study = app.load::<Study>(&job.study).await?.message;
     let mut statuses = Vec::new();
-    for phase in [SharePhase::Totals, SharePhase::Sums] {
+    for phase in study.phases().iter().copied() {
         let commitments = app.index.once(&job.job, Slot::Commitment(phase)).await?;
         let shares = app.index.once(&job.job, Slot::Shares(phase)).await?;
         let of = |said: &[(Did, Digest)], party: &Did| {
@@ -145,21 +148,33 @@ pub async fn share_statuses(app: &Arc<App>, job: &JobStatus) -> Result<Vec<Share
     Ok(statuses)
 }
 
-/// Moves a job on after a commitment or shares came in: computed, releasing, released.
+/// Moves a job on after a commitment or shares came in: computed, releasing, finishing, released.
 ///
 /// # Errors
 /// Those of index, store and log.
 pub async fn advance(app: &Arc<App>, id: &Digest) -> Result<(), ApiError> {
     let Some(job) = app.index.job(id).await? else { return Ok(()) };
     let study = app.load::<Study>(&job.study).await?.message;
-    let begun = !app.index.once(id, Slot::Commitment(SharePhase::Totals)).await?.is_empty();
-    if begun {
+    let from = [JobState::Computed, JobState::Releasing];
+    let complete = async |phase: SharePhase| {
+        let shared = app.index.once(id, Slot::Shares(phase)).await?.len();
+        Ok::<_, ApiError>(shared == study.key_holders.len())
+    };
+    let first = study.phases().first().copied();
+    if let Some(first) = first.filter(|_| study.is_shared())
+        && !app.index.once(id, Slot::Commitment(first)).await?.is_empty()
+    {
         let from = [JobState::Computed];
         app.index.transition(id, &from, JobState::Releasing, None).await?;
     }
-    let shared = app.index.once(id, Slot::Shares(SharePhase::Sums)).await?.len();
-    if study.is_shared() && shared == study.key_holders.len() {
-        let from = [JobState::Computed, JobState::Releasing];
+    if study.is_finished() && job.finished.is_none() && complete(SharePhase::Refresh).await? {
+        app.index.transition(id, &from, JobState::Finishing, None).await?;
+        return app.jobs.wake(app, id).await;
+    }
+    let last = study.phases().last().copied();
+    if let Some(last) = last.filter(|_| study.is_shared())
+        && complete(last).await?
+    {
         if app.index.transition(id, &from, JobState::Released, None).await? {
             app.metrics.job(JobState::Released);
         }
@@ -183,7 +198,8 @@ async fn note_job(app: &Arc<App>, job: &JobStatus, event: Event) -> Result<(), A
     let Some(asker) = app.index.manifest(&job.job).await?.map(|row| row.owner) else {
         return Ok(());
     };
-    app.note(&job.study, &asker, event, std::iter::once(job.job).chain(job.result).collect()).await
+    let digests = std::iter::once(job.job).chain(job.result).chain(job.finished);
+    app.note(&job.study, &asker, event, digests.collect()).await
 }
 
 /// Writes into the log of its study what a stored manifest is. Manifests that belong to no study are not written down before

@@ -12,7 +12,8 @@ use super::{Client, NetError};
 
 /// Whether a job will not be computed any further.
 fn settled(state: JobState) -> bool {
-    !matches!(state, JobState::Draft | JobState::Authorized | JobState::Running)
+    use JobState::{Authorized, Draft, Finishing, Running};
+    !matches!(state, Draft | Authorized | Running | Finishing)
 }
 
 impl Client {

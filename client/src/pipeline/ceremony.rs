@@ -182,6 +182,14 @@ fn what(action: Action) -> &'static str {
         Action::ShareTotals => "share the totals (hegwas agent)",
         Action::CommitSums => "check and commit to shares of the sums (hegwas agent)",
         Action::ShareSums => "share the sums (hegwas agent)",
+        Action::CommitRefresh => {
+            "check the totals and commit to a refresh of the sums (hegwas agent)"
+        }
+        Action::ShareRefresh => "reveal the refresh (hegwas agent)",
+        Action::CommitValues => {
+            "check the finished statistic and commit to shares of it (hegwas agent)"
+        }
+        Action::ShareValues => "share the finished statistic (hegwas agent)",
     }
 }
 

@@ -132,6 +132,7 @@ pub(super) fn wait(client: &Client, job: &Digest, console: &Console) -> Result<J
 pub(super) fn computed(status: &JobStatus) -> Result<Digest> {
     let reason = match status.state {
         JobState::Draft | JobState::Authorized | JobState::Running => "is not computed yet",
+        JobState::Finishing => "is being finished",
         JobState::Failed => "failed",
         JobState::Cancelled => "was cancelled",
         JobState::Revoked => "ended because a grant was withdrawn or expired",

@@ -4,6 +4,7 @@
 
 mod ceremony;
 mod data;
+mod finish;
 mod grant;
 mod job;
 mod share;
@@ -20,6 +21,7 @@ use crate::bitmap::Bitmap;
 
 pub use ceremony::KeyCommitment;
 pub use data::{Dataset, Phenotype};
+pub use finish::{Finished, GroupSize, Refresh};
 pub use grant::GrantTerms;
 pub use job::{Job, JobInput, JobResult, UnitResult};
 pub use share::{SealedShares, ShareCommitment, SharePhase, Shares};

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Did, SharePhase};
 
-/// Where a job stands. `draft -> authorized -> running -> computed -> releasing -> released`, or an end before that.
+/// Where a job stands. `draft -> authorized -> running -> computed -> releasing -> released`, or an end before that;
+/// where a statistic is finished under encryption, `releasing -> finishing -> releasing` lies in between.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
@@ -19,6 +20,8 @@ pub enum JobState {
     Computed,
     /// Some holders' shares are in.
     Releasing,
+    /// The statistic is being finished on ciphertexts.
+    Finishing,
     /// All holders' shares are in.
     Released,
     /// Stopped by an error (`JobStatus::error`).
@@ -46,6 +49,9 @@ pub struct JobStatus {
     pub seconds: f64,
     /// Digest of the `JobResult` message, once computed.
     pub result: Option<Digest>,
+    /// Digest of the `Finished` message, once a statistic is finished on ciphertexts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Digest>,
     /// What went wrong, when failed.
     pub error: Option<String>,
 }
@@ -142,6 +148,14 @@ pub enum Action {
     CommitSums,
     /// Share its sums.
     ShareSums,
+    /// Check the totals and commit to a refresh of the sums.
+    CommitRefresh,
+    /// Reveal that refresh.
+    ShareRefresh,
+    /// Check the finished statistic and commit to shares of it.
+    CommitValues,
+    /// Share the finished statistic.
+    ShareValues,
 }
 
 /// Something that a party has to do.

@@ -60,11 +60,19 @@ impl HolderKey {
         self.reveal(share_round(unit), party, commitments, object)
     }
 
-    fn commit(&self, round: Round, party: &str, object: &[u8]) -> Commitment {
+    /// The commitment of `party` to any object of a round.
+    ///
+    /// The nonce is derived from the key and all the rest: the same object gives the same commitment.
+    pub fn commit(&self, round: Round, party: &str, object: &[u8]) -> Commitment {
         Commitment::new(round, party, &self.nonce(round, party, object), object)
     }
 
-    fn reveal(
+    /// Reveals an object of a round, now that the commitments of *all* parties are here.
+    ///
+    /// # Errors
+    ///
+    /// If they are not those of this round, or the party's own is not among them.
+    pub fn reveal(
         &self,
         round: Round,
         party: &str,

@@ -27,7 +27,8 @@ pub struct StatisticRequest {
     pub lo: f64,
     /// Spread relative to the reference: upper end.
     pub hi: f64,
-    /// Smallest `p (1 - p)` of a reference frequency.
+    /// Smallest `p (1 - p)` of a reference frequency. 1/4 says that there are none: then variants may lie below `lo`, and what is
+    /// released of these lies between 0 and their chi-square.
     pub smallest_variance: f64,
     /// Largest chi-square: at most the number of alleles (allelic test) or of people.
     pub largest: f64,
@@ -151,9 +152,13 @@ fn worst_noise(
     let predict = Predict::new(NoiseModel::new(params, request.holders));
     let unit = 2.0 * inverse.first_offset() / (inverse.lo() + inverse.hi());
     let (mut effects, mut roots, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
+    // Without reference frequencies nothing keeps rare variants out: their values are too small, and no larger is their noise.
+    let below: &[f64] =
+        if request.smallest_variance < 0.25 { &[] } else { &[0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8] };
     for v in [request.smallest_variance, (request.smallest_variance * 0.25).sqrt(), 0.25] {
-        for step in 0..=8 {
-            let x = inverse.lo() + (inverse.hi() - inverse.lo()) * f64::from(step) / 8.0;
+        let inside = (0..=8).map(|step| f64::from(step) / 8.0);
+        let inside = inside.map(|part| inverse.lo() + (inverse.hi() - inverse.lo()) * part);
+        for x in inside.chain(below.iter().map(|part| inverse.lo() * part)) {
             for chi2 in [0.0, request.largest] {
                 // sigma_0 = s_0 - unit x = E^2 + offset; E is largest in the allelic test.
                 let square = unit * (0.25 / v - x).max(0.0);

@@ -62,6 +62,8 @@ kinds! {
     KeyCommitment = 25, "a commitment to a key contribution", 4096;
     ShareCommitment = 26, "a commitment to shares", 16 * MIB;
     Shares = 27, "a manifest of shares", 16 * MIB;
+    Refresh = 28, "a refresh", 4 * MIB;
+    Finished = 29, "a finished statistic", 4 * MIB;
     MasterKey = 32, "a master key", 4096;
     ShareRecord = 34, "a record of a share", MIB;
     CkksPublicShare = 64, "a finishing key contribution", 16 * MIB;

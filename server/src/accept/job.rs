@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gwas::finish::FinishPlan;
 use gwas::presence::Presence;
 use gwas::wire::{
     Bitmap, Dataset, Did, GrantTerms, Job, JobInput, Participation, Phenotype, Study, Totals,
@@ -64,8 +65,14 @@ pub(super) async fn job(mut offered: Offered<'_>) -> Result<NewManifest, ApiErro
     })
     .await?;
     let units = u64::from(study.shape().groups()) * study.planes.len() as u64;
-    let total = units + u64::from(totals_groups(study.plan.params(), patterns));
-    let lent = if study.is_shared() { study.key_holders.as_slice() } else { &[] };
+    let batches = match FinishPlan::new(&study) {
+        Ok(plan) => plan.batches(),
+        Err(_) => 0,
+    };
+    let total =
+        units + u64::from(totals_groups(study.plan.params(), patterns)) + u64::from(batches);
+    // Who sends shares recomputes the sums before.
+    let lent = if study.phases().is_empty() { &[] } else { study.key_holders.as_slice() };
     let lend = |(phenotype, grant): &(Digest, Digest)| {
         lent.iter().map(|holder| (*phenotype, *holder, *grant)).collect::<Vec<_>>()
     };

@@ -3,6 +3,7 @@
 use he_core::Params;
 use he_core::arith::Modulus;
 use he_core::arith::pack::{GROUP_BYTES, packed_len};
+use he_core::ckks::CkksParams;
 use he_core::kernel::Engine;
 use he_core::layout::{ChunkSpec, TILE};
 
@@ -61,6 +62,14 @@ impl Residues {
     /// The check of whole polynomials (switching keys, public key contributions).
     pub fn of_polynomials(params: Params) -> Self {
         Self::new(Layout::Polynomials { limb_bytes: packed_len(params.degree()) as u64 }, params)
+    }
+
+    /// The check of whole polynomials of the finishing ring, modulo the first `limbs` primes of its set.
+    pub fn of_finishing(params: CkksParams, limbs: usize) -> Self {
+        let limb_bytes = packed_len(params.degree()) as u64;
+        let layout = Layout::Polynomials { limb_bytes };
+        let moduli = params.moduli().take(limbs).collect();
+        Self { layout, moduli, position: 0, rest: Vec::new() }
     }
 
     /// Checks the next bytes; `false` if a word is too large.

@@ -1,6 +1,7 @@
 //! Conformance of uploaded chunks, checked while they stream in.
 
 use he_core::arith::pack::packed_len;
+use he_core::ckks::CkksParams;
 use he_core::codec::{CodecError, HEADER_LEN, Header, Kind};
 use he_core::grant::COMPONENTS;
 use he_core::layout::{BODIES, MAX_BLOCKS, MAX_PLANES, MAX_ROWS};
@@ -65,8 +66,11 @@ impl UploadCheck {
             |fine: bool| if fine { Ok(()) } else { Err(CodecError::Counts("out of range")) };
         if header.kind == Kind::SealedShare {
             // Only its recipient can see into it.
-            counts(header.params == [0; 16] && matches!(header.counts, [0 | 1, _, _, 0]))?;
+            counts(header.params == [0; 16] && matches!(header.counts, [0 | 1 | 3, _, _, 0]))?;
             return Ok((header, Residues::unchecked()));
+        }
+        if matches!(header.kind, Kind::CkksMaskCiphertext | Kind::CkksRelinShare) {
+            return finishing(header);
         }
         let params = header.known_params()?;
         let [plane, group, row_chunk, tile] = header.counts;
@@ -92,8 +96,39 @@ impl UploadCheck {
                 counts(header.length == polynomials * packed_len(params.words()) as u64)?;
                 Residues::of_polynomials(params)
             }
+            // An opening share is sealed before it leaves its holder.
+            Kind::DecryptionShare => {
+                let [bodies, channels, kind, _] = header.counts;
+                counts(
+                    (1..=BODIES as u32).contains(&bodies)
+                        && (1..=MAX_CHANNELS).contains(&channels)
+                        && kind == REFRESHES,
+                )?;
+                let polynomials = u64::from(bodies * channels);
+                counts(header.length == polynomials * packed_len(params.words()) as u64)?;
+                Residues::of_polynomials(params)
+            }
             other => return Err(ApiError::NotForUpload(other.name())),
         };
         Ok((header, residues))
     }
+}
+
+/// The kind of a share that refreshes, in its header.
+const REFRESHES: u32 = 1;
+
+/// The check of an object of the finishing ring.
+fn finishing(header: Header) -> Result<(Header, Residues), ApiError> {
+    let known = |p: &CkksParams| p.digest().short() == header.params;
+    let params = CkksParams::ALL.into_iter().find(known);
+    let params = params.ok_or(CodecError::Params("any known one"))?;
+    let (limbs, polynomials) = match header.kind {
+        Kind::CkksRelinShare => (params.all_limbs(), 2),
+        _ => (params.limbs(), 1),
+    };
+    let length = packed_len(polynomials * limbs * params.degree()) as u64;
+    if header.length != length || header.counts.iter().skip(1).any(|count| *count != 0) {
+        return Err(CodecError::Counts("out of range").into());
+    }
+    Ok((header, Residues::of_finishing(params, limbs)))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
+use gwas::finish::KeyContributions;
 use gwas::wire::log::Event;
 use gwas::wire::status::{Committed, KeyContribution};
 use gwas::wire::{Did, Envelope, KeyCommitment, Study};
@@ -12,7 +13,6 @@ use he_core::Digest;
 use he_core::ceremony::key_round;
 use he_core::codec::{HEADER_LEN, Header, Kind};
 use he_core::commit::Commitments;
-use he_core::public_key::PublicShare;
 
 use super::extract::{Caller, Named, Signed};
 use super::manifests::{self, envelope, readable};
@@ -23,8 +23,9 @@ use crate::index::{Added, Slot, StoredObject};
 use crate::records::Record;
 use crate::store::{Class, Receiver, read_all};
 
-/// A revealed contribution: a header, what opens the commitment, the contribution with its own header.
-const LIMIT: u64 = Kind::PublicShare.limit() + 64 + 2 * HEADER_LEN as u64;
+/// A revealed contribution: a header, what opens the commitment, the contributions with their own headers.
+const LIMIT: u64 =
+    Kind::PublicShare.limit() + Kind::CkksPublicShare.limit() + 64 + 3 * HEADER_LEN as u64;
 const SMALL: u64 = 64 << 10;
 
 /// Takes the calling key holder's commitment to its contribution, once.
@@ -88,7 +89,7 @@ pub(super) async fn get_commitment(
 /// Reveals the calling key holder's contribution to the study's public key, once, after everybody has committed.
 #[utoipa::path(
     put, path = "/v1/studies/{digest}/keys", tag = "studies", params(schema::Name),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "object of kind 8 with one of kind 5 inside"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "object of kind 8 with one of kind 5 inside, and after it one of kind 64 where a statistic is finished"),
     responses(
         (status = 201, description = "stored"), (status = 200, description = "already stored"),
         schema::ManifestRefusals, schema::NotFound
@@ -184,7 +185,7 @@ async fn check(
         opened.map_err(|e| ApiError::Refused(e.to_string()))
     };
     let object = open(party, bytes)?;
-    PublicShare::from_bytes(&object, terms.plan.params(), *study)
+    KeyContributions::read(terms, *study, &object)
         .map_err(|e| ApiError::Refused(format!("what {party} revealed is no contribution: {e}")))?;
     for other in known {
         let (server, chunk) = (Arc::clone(app), other.chunk);

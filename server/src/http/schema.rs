@@ -221,6 +221,8 @@ pub(super) struct JobStatus {
     seconds: f64,
     /// Digest of the JobResult, once computed.
     result: Option<String>,
+    /// Digest of the Finished message, once a statistic is finished on ciphertexts.
+    finished: Option<String>,
     /// What went wrong, when failed.
     error: Option<String>,
 }
@@ -239,6 +241,8 @@ pub(super) enum State {
     Computed,
     /// Some shares are in.
     Releasing,
+    /// A statistic is being finished on ciphertexts.
+    Finishing,
     /// All shares are in.
     Released,
     /// Stopped by an error.

@@ -18,18 +18,19 @@ macro_rules! status_sql {
     ($rest:literal) => {
         concat!(
             "SELECT j.id, j.study, j.state, (SELECT count(*) FROM units u WHERE u.job = j.id), j.total, ",
-            "j.seconds, j.result, j.error FROM jobs j ",
+            "j.seconds, j.result, j.error, j.finished FROM jobs j ",
             $rest
         )
     };
 }
 
-const STATES: [JobState; 9] = [
+const STATES: [JobState; 10] = [
     JobState::Draft,
     JobState::Authorized,
     JobState::Running,
     JobState::Computed,
     JobState::Releasing,
+    JobState::Finishing,
     JobState::Released,
     JobState::Failed,
     JobState::Cancelled,
@@ -40,6 +41,7 @@ fn status(row: &SqliteRow) -> Outcome<JobStatus> {
     let state: &str = row.try_get(2)?;
     let state = STATES.into_iter().find(|s| state_name(*s) == state);
     let result: Option<&[u8]> = row.try_get(6)?;
+    let finished: Option<&[u8]> = row.try_get(8)?;
     Ok(JobStatus {
         job: digest(row.try_get(0)?)?,
         study: digest(row.try_get(1)?)?,
@@ -48,6 +50,7 @@ fn status(row: &SqliteRow) -> Outcome<JobStatus> {
         total: unsigned(row.try_get(4)?),
         seconds: row.try_get(5)?,
         result: result.map(digest).transpose()?,
+        finished: finished.map(digest).transpose()?,
         error: row.try_get(7)?,
     })
 }
@@ -81,7 +84,7 @@ impl SqliteIndex {
 
     pub(super) async fn next_job_(&self) -> Outcome<Option<Digest>> {
         let row: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT id FROM jobs WHERE state IN ('authorized', 'running') ORDER BY place LIMIT 1",
+            "SELECT id FROM jobs WHERE state IN ('authorized', 'running', 'finishing') ORDER BY place LIMIT 1",
         )
         .fetch_optional(&self.reader)
         .await?;
@@ -122,11 +125,12 @@ impl SqliteIndex {
         quota: u64,
     ) -> Outcome<bool> {
         let mut tx = self.write().await?;
-        let running: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = ? AND state = 'running'")
-                .bind(&id.0[..])
-                .fetch_optional(&mut *tx)
-                .await?;
+        let running: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM jobs WHERE id = ? AND state IN ('running', 'finishing')",
+        )
+        .bind(&id.0[..])
+        .fetch_optional(&mut *tx)
+        .await?;
         if running.is_none() {
             return Ok(false);
         }
@@ -185,6 +189,32 @@ impl SqliteIndex {
              WHERE id = ? AND state = 'running'",
         )
         .bind(&result.digest.0[..])
+        .bind(&id.0[..])
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if done == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    pub(super) async fn finish_values_(
+        &self,
+        id: &Digest,
+        finished: &StoredObject,
+        to: JobState,
+        quota: u64,
+    ) -> Outcome<bool> {
+        let mut tx = self.write().await?;
+        attach(&mut tx, id, finished, quota).await?;
+        let done = sqlx::query(
+            "UPDATE jobs SET state = ?, finished = ?, error = NULL
+             WHERE id = ? AND state = 'finishing'",
+        )
+        .bind(state_name(to))
+        .bind(&finished.digest.0[..])
         .bind(&id.0[..])
         .execute(&mut *tx)
         .await?

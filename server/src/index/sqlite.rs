@@ -240,6 +240,15 @@ impl Index for SqliteIndex {
     async fn finish_job(&self, id: &Digest, result: &StoredObject, quota: u64) -> Outcome<bool> {
         self.finish_job_(id, result, quota).await
     }
+    async fn finish_values(
+        &self,
+        id: &Digest,
+        finished: &StoredObject,
+        to: JobState,
+        quota: u64,
+    ) -> Outcome<bool> {
+        self.finish_values_(id, finished, to, quota).await
+    }
     async fn drop_units(&self, id: &Digest) -> Outcome<Orphans> {
         self.drop_units_(id).await
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use gwas::finish::FinishError;
+
 use crate::error::ApiError;
 use crate::store::Damaged;
 
@@ -29,6 +31,12 @@ pub enum BlockError {
 impl From<io::Error> for BlockError {
     fn from(error: io::Error) -> Self {
         ApiError::from(error).into()
+    }
+}
+
+impl From<FinishError> for BlockError {
+    fn from(error: FinishError) -> Self {
+        Self::Failed(format!("the statistic can't be finished: {error}"))
     }
 }
 

@@ -8,12 +8,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gwas::wire::status::JobState;
-use gwas::wire::{ChunkRef, JobResult, UnitResult};
+use gwas::wire::{ChunkRef, Finished, JobResult, UnitResult};
 use he_core::Digest;
 use he_core::codec::{Header, encode};
 use rayon::ThreadPool;
 use tokio::runtime::Handle;
 
+use super::finish::{self, Finishing};
 use super::{BlockError, Work, run_block};
 use crate::app::App;
 use crate::error::ApiError;
@@ -87,14 +88,18 @@ impl Runner {
     /// Computes a job, and records how it ended.
     fn turn(&self, id: &Digest) -> Result<(), ApiError> {
         let app = &self.app;
+        let status = self.runtime.block_on(app.index.job(id))?;
+        let finishing = status.is_some_and(|status| status.state == JobState::Finishing);
         let begun = [JobState::Authorized, JobState::Running];
-        let started =
-            self.runtime.block_on(app.index.transition(id, &begun, JobState::Running, None))?;
+        let started = finishing
+            || self.runtime.block_on(app.index.transition(id, &begun, JobState::Running, None))?;
         if !started {
             return Ok(());
         }
-        tracing::info!(job = %id, "job begins");
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.compute(id)));
+        tracing::info!(job = %id, finishing, "job begins");
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if finishing { self.finish(id) } else { self.compute(id) }
+        }));
         // A panic's text may hold anything, so it is not recorded.
         let outcome = outcome.unwrap_or_else(|_| {
             Err(BlockError::Failed("the server failed while computing".into()))
@@ -104,7 +109,8 @@ impl Runner {
                 Ok(Turn::Computed) => {
                     tracing::info!(job = %id, "job computed");
                     app.metrics.job(JobState::Computed);
-                    app.jobs.publish(app, id).await
+                    // Where it is computed again after a failure, shares may be there already.
+                    release::advance(app, id).await
                 }
                 Ok(Turn::Ended | Turn::Stopping) => Ok(()),
                 Ok(Turn::Expired) => {
@@ -117,7 +123,7 @@ impl Runner {
                     }
                     let text = error.to_string();
                     tracing::warn!(job = %id, error = text, "job failed");
-                    let from = [JobState::Running];
+                    let from = [JobState::Running, JobState::Finishing];
                     if app.index.transition(id, &from, JobState::Failed, Some(&text)).await? {
                         app.metrics.job(JobState::Failed);
                     }
@@ -151,6 +157,61 @@ impl Runner {
         }
     }
 
+    /// Finishes a job's statistic on ciphertexts.
+    fn finish(&self, id: &Digest) -> Result<Turn, BlockError> {
+        let app = &self.app;
+        let status = self.runtime.block_on(app.index.job(id)).map_err(ApiError::from)?;
+        let Some(status) = status else {
+            return Ok(Turn::Ended);
+        };
+        let (_watched, stop) = app.jobs.enter(*id, status.clone());
+        let work = Work::load(app, id)?;
+        let name = status.result.ok_or(ApiError::NotFound("result"))?;
+        let result = finish::result_of(app, &name)?;
+        let refreshes = self.runtime.block_on(finish::refreshes(app, &work.study, &status))?;
+        let finishing = self.pool.install(|| Finishing::load(app, &work, &result, refreshes))?;
+        let finished = self.finished(id)?;
+        for batch in 0..finishing.batches() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Turn::Ended);
+            }
+            if app.is_stopping() {
+                return Ok(Turn::Stopping);
+            }
+            let block = (JobResult::VALUES_PLANE, batch);
+            if !finished.contains_key(&block)
+                && !self.stored(&work, block, || finishing.batch(batch))?
+            {
+                return Ok(Turn::Ended);
+            }
+            self.runtime.block_on(app.jobs.publish(app, id))?;
+        }
+        self.values(&work, name)
+    }
+
+    /// Writes and records the manifest of a finished statistic.
+    fn values(&self, work: &Work, result: Digest) -> Result<Turn, BlockError> {
+        let app = &self.app;
+        let units = self.runtime.block_on(app.index.units(&work.id)).map_err(ApiError::from)?;
+        let values = units.into_iter().filter(|unit| unit.plane == JobResult::VALUES_PLANE);
+        let values = values.map(|unit| unit.object).collect();
+        let bytes = encode(&Finished { job: work.id, result, values }).map_err(ApiError::from)?;
+        let object = message_object(&bytes)?;
+        // A sole holder has nothing more to send.
+        let to = if work.study.is_shared() { JobState::Releasing } else { JobState::Computed };
+        self.runtime.block_on(async {
+            let _shared = app.erasing.read().await;
+            write_all(app.store.as_ref(), Class::Chunk, &object.digest, &bytes)?;
+            let done = app.index.finish_values(&work.id, &object, to, app.limits.quota).await;
+            self.keep_if_known(&object.digest).await?;
+            if !done.map_err(ApiError::from)? {
+                return Ok(Turn::Ended);
+            }
+            release::note_computed(app, &work.id).await?;
+            Ok(Turn::Computed)
+        })
+    }
+
     /// Whether something forbids the next block.
     fn interrupted(&self, work: &Work, stop: &AtomicBool) -> Option<Turn> {
         if stop.load(Ordering::Relaxed) {
@@ -175,8 +236,17 @@ impl Runner {
 
     /// Computes, stores and records a block; `false` if the job was ended meanwhile.
     fn block(&self, work: &Work, block: (u8, u32)) -> Result<bool, BlockError> {
+        self.stored(work, block, || run_block(work, block))
+    }
+
+    fn stored(
+        &self,
+        work: &Work,
+        block: (u8, u32),
+        compute: impl FnOnce() -> Result<(Header, Vec<u8>), BlockError> + Send,
+    ) -> Result<bool, BlockError> {
         let start = Instant::now();
-        let (header, bytes) = self.pool.install(|| run_block(work, block))?;
+        let (header, bytes) = self.pool.install(compute)?;
         let seconds = start.elapsed().as_secs_f64();
         let object = ChunkRef { digest: Digest::of(&bytes), length: bytes.len() as u64 };
         let unit = FinishedUnit { plane: block.0, group: block.1, object };
@@ -214,8 +284,10 @@ impl Runner {
     fn result(&self, work: &Work) -> Result<Turn, BlockError> {
         let units =
             self.runtime.block_on(self.app.index.units(&work.id)).map_err(ApiError::from)?;
-        let (totals, units): (Vec<_>, Vec<_>) =
-            units.into_iter().partition(|unit| unit.plane == JobResult::TOTALS_PLANE);
+        let (totals, units): (Vec<_>, Vec<_>) = units
+            .into_iter()
+            .filter(|unit| unit.plane != JobResult::VALUES_PLANE)
+            .partition(|unit| unit.plane == JobResult::TOTALS_PLANE);
         let result = JobResult {
             job: work.id,
             people: work.people,
@@ -226,13 +298,7 @@ impl Runner {
             totals: totals.into_iter().map(|unit| unit.object).collect(),
         };
         let bytes = encode(&result).map_err(ApiError::from)?;
-        let object = StoredObject {
-            digest: Digest::of(&bytes),
-            class: Class::Chunk,
-            bytes: bytes.len() as u64,
-            header: Some(Header::parse(&bytes).map_err(ApiError::from)?),
-            variants: 0,
-        };
+        let object = message_object(&bytes)?;
         self.runtime.block_on(async {
             let app = &self.app;
             let _shared = app.erasing.read().await;
@@ -246,4 +312,15 @@ impl Runner {
             Ok(Turn::Computed)
         })
     }
+}
+
+/// The stored object of a message.
+fn message_object(bytes: &[u8]) -> Result<StoredObject, BlockError> {
+    Ok(StoredObject {
+        digest: Digest::of(bytes),
+        class: Class::Chunk,
+        bytes: bytes.len() as u64,
+        header: Some(Header::parse(bytes).map_err(ApiError::from)?),
+        variants: 0,
+    })
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use gwas::wire::status::{JobState, KeyContribution};
 use gwas::wire::{
-    ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
-    Phenotype, ShareCommitment, Shares, Study, Totals,
+    ChunkRef, Dataset, Did, Envelope, Finished, GrantTerms, Job, JobInput, JobResult,
+    KeyCommitment, Phenotype, ShareCommitment, SharePhase, Shares, Study, Totals,
 };
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Header, Kind, Message};
@@ -21,7 +21,7 @@ use crate::accept::{self, Offered};
 use crate::app::{App, Parts};
 use crate::clock;
 use crate::error::ApiError;
-use crate::index::{Added, FinishedUnit, NewManifest, SqliteIndex, StoredObject};
+use crate::index::{Added, FinishedUnit, NewManifest, Slot, SqliteIndex, StoredObject};
 use crate::lock::Lock;
 use crate::logs::Logs;
 use crate::policy::{Limits, Policy};
@@ -217,8 +217,14 @@ impl Rebuild {
             }
             Kind::Shares => {
                 let opened = Envelope::open::<Shares>(envelope)?;
-                let chunks = opened.message.sealed.into_iter().flat_map(|sealed| sealed.chunks);
-                (opened.signers, chunks.collect(), None)
+                let shares = opened.message;
+                let chunks = match shares.phase {
+                    SharePhase::Refresh => {
+                        accept::opened_refresh(&shares.refresh)?.objects().copied().collect()
+                    }
+                    _ => shares.sealed.into_iter().flat_map(|sealed| sealed.chunks).collect(),
+                };
+                (opened.signers, chunks, None)
             }
             _ => return Ok(()),
         };
@@ -302,19 +308,28 @@ impl Rebuild {
             let from = [JobState::Authorized];
             self.app.index.transition(job, &from, JobState::Running, None).await?;
         }
-        let mut results = Vec::new();
+        let (mut results, mut finished) = (Vec::new(), Vec::new());
         for name in self.list(Class::Chunk)? {
             let Some(object) = chunk_of(self.app.store.as_ref(), &name) else { continue };
             let Some(header) = object.header else { continue };
+            let [first, second, ..] = header.counts;
+            let place = match header.kind {
+                Kind::ResultUnit => {
+                    Some((u8::try_from(first).unwrap_or(JobResult::TOTALS_PLANE), second))
+                }
+                Kind::CkksResult => Some((JobResult::VALUES_PLANE, first)),
+                _ => None,
+            };
             if header.kind == Kind::JobResult {
                 results.push(object);
-            } else if header.kind == Kind::ResultUnit
+            } else if header.kind == Kind::Finished {
+                finished.push(object);
+            } else if let Some((plane, group)) = place
                 && let Some(job) = self.jobs.get(&header.context)
                 && is_sound(self.app.store.as_ref(), Class::Chunk, &name)
             {
-                let [plane, group, ..] = header.counts;
                 let unit = FinishedUnit {
-                    plane: u8::try_from(plane).unwrap_or(JobResult::TOTALS_PLANE),
+                    plane,
                     group,
                     object: ChunkRef { digest: name, length: object.bytes },
                 };
@@ -329,6 +344,19 @@ impl Rebuild {
                 && self.jobs.values().any(|job| *job == result.job)
             {
                 self.app.index.finish_job(&result.job, &object, quota).await?;
+            }
+        }
+        for object in finished {
+            let limit = Kind::Finished.limit() + HEADER_LEN as u64;
+            let bytes = read_all(self.app.store.as_ref(), Class::Chunk, &object.digest, limit);
+            let sound = bytes.ok().filter(|bytes| Digest::of(bytes) == object.digest);
+            let finished = sound.and_then(|b| he_core::codec::decode::<Finished>(&b).ok());
+            let Some(Finished { job, .. }) = finished else { continue };
+            let (from, to) = (JobState::Computed, JobState::Finishing);
+            if self.jobs.values().any(|known| *known == job)
+                && self.app.index.transition(&job, &[from], to, None).await?
+            {
+                self.app.index.finish_values(&job, &object, from, quota).await?;
             }
         }
         Ok(())
@@ -348,6 +376,20 @@ impl Rebuild {
                 (false, false) => JobState::Revoked,
             };
             self.app.index.transition(job, &[JobState::Running], to, None).await?;
+            self.finish(job).await?;
+        }
+        Ok(())
+    }
+
+    /// Queues a job again whose statistic was being finished.
+    async fn finish(&self, job: &Digest) -> Result<(), StartError> {
+        let Some(status) = self.app.index.job(job).await? else { return Ok(()) };
+        let study = self.app.load::<Study>(&status.study).await?.message;
+        let shared = self.app.index.once(job, Slot::Shares(SharePhase::Refresh)).await?.len();
+        let due = study.is_finished() && shared == study.key_holders.len();
+        if due && status.finished.is_none() {
+            let from = [JobState::Computed];
+            self.app.index.transition(job, &from, JobState::Finishing, None).await?;
         }
         Ok(())
     }

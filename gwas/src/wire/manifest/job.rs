@@ -113,7 +113,11 @@ impl JobResult {
     /// The plane number in the header of the totals' objects, which no plane has.
     pub const TOTALS_PLANE: u8 = u8::MAX;
 
-    /// The objects that the shares of a phase are of, in their order, with plane and group.
+    /// The plane number of the units of the index that hold finished statistics.
+    pub const VALUES_PLANE: u8 = u8::MAX - 1;
+
+    /// The objects that the shares of a phase are of, in their order, with plane and group. Those of the values are in
+    /// [`super::Finished`].
     pub fn objects(
         &self,
         phase: SharePhase,
@@ -121,6 +125,7 @@ impl JobResult {
         let (totals, units): (&[ChunkRef], &[UnitResult]) = match phase {
             SharePhase::Totals => (&self.totals, &[]),
             SharePhase::Sums => (&[], &self.units),
+            SharePhase::Refresh | SharePhase::Values => (&[], &[]),
         };
         let totals = (0..).zip(totals).map(|(group, chunk)| (*chunk, Self::TOTALS_PLANE, group));
         totals.chain(units.iter().map(|u| (u.chunk, u.plane, u.group)))

@@ -17,6 +17,10 @@ pub enum SharePhase {
     Totals,
     /// The sums of every variant.
     Sums,
+    /// The sums of every variant, masked: what the server needs to finish a statistic on ciphertexts.
+    Refresh,
+    /// The finished statistic of every variant.
+    Values,
 }
 
 impl SharePhase {
@@ -25,6 +29,8 @@ impl SharePhase {
         match self {
             Self::Totals => 0,
             Self::Sums => 1,
+            Self::Refresh => 2,
+            Self::Values => 3,
         }
     }
 }
@@ -38,8 +44,9 @@ pub struct ShareCommitment {
     pub result: Digest,
     /// What the shares are of.
     pub phase: SharePhase,
-    /// For each object of the phase ([`super::JobResult::objects`]), in that order, an object of kind `Commitment` of its
-    /// [`share_round`](he_core::ceremony::share_round), made for the holder's did:key text.
+    /// For each object of the phase ([`super::JobResult::objects`], [`super::Finished::values`]), in that order, an object of kind
+    /// `Commitment` of its [`share_round`](he_core::ceremony::share_round), made for the holder's did:key text. Of a refresh one,
+    /// about [`super::Refresh::subject`].
     pub commitments: Vec<Vec<u8>>,
 }
 
@@ -61,7 +68,7 @@ pub struct SealedShares {
     /// Who can open them.
     pub recipient: Did,
     /// One object of kind `SealedShare` for each object of the phase ([`super::JobResult::objects`]), in that order: a header
-    /// with the job's short digest as context and, as counts, the phase (0 totals, 1 sums), the number of the recipient and of
+    /// with the job's short digest as context and, as counts, the phase (0 totals, 1 sums, 3 values), the number of the recipient and of
     /// the object; then the revealed share (kind `Reveal`) as an age file to the recipient's sealing key.
     pub chunks: Vec<ChunkRef>,
 }
@@ -73,14 +80,21 @@ pub struct Shares {
     pub job: Digest,
     /// What the shares are of.
     pub phase: SharePhase,
-    /// One for each recipient ([`super::Study::recipients`]), ascending.
+    /// One for each recipient ([`super::Study::recipients`]), ascending; none for a refresh.
     pub sealed: Vec<SealedShares>,
+    /// Of a refresh: the revealed [`super::Refresh`] (kind `Reveal`); otherwise empty.
+    pub refresh: Vec<u8>,
 }
 
 impl Message for Shares {
     const KIND: Kind = Kind::Shares;
 
     fn check(&self) -> Result<(), CodecError> {
+        if self.phase == SharePhase::Refresh {
+            require(self.sealed.is_empty(), "refresh shares are masked, and sealed to nobody")?;
+            return Header::split(&self.refresh, Kind::Reveal).map(drop);
+        }
+        require(self.refresh.is_empty(), "only refresh shares are revealed openly")?;
         require(
             self.sealed.is_sorted_by(|a, b| a.recipient < b.recipient) && !self.sealed.is_empty(),
             "recipients are in ascending order, each once, at least one",

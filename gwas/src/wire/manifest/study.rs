@@ -5,6 +5,8 @@ use he_core::layout::Shape;
 use he_core::{Digest, Plan};
 use serde::{Deserialize, Serialize};
 
+use crate::finish::FinishPlan;
+
 use super::{Did, PlaneKind, SharePhase, check_name, check_parties, check_planes, require};
 
 /// Most data owners of a study: the manifest stays below its size limit.
@@ -38,8 +40,12 @@ pub enum Statistic {
 pub enum Release {
     /// The sums of every variant, from which analysts compute every statistic exactly.
     Counts,
-    /// A statistic of every variant, computed under encryption. Not available in this version.
-    Statistic,
+    /// The allelic chi-square of every variant, computed under encryption: nobody decrypts a count of a variant.
+    Statistic {
+        /// Smallest minor allele frequency, in parts per million, at which a released chi-square is exact to the stated
+        /// error; of rarer variants it is between zero and the exact one.
+        smallest_frequency: u32,
+    },
     /// Which variants pass a threshold. Not available in this version.
     Hits,
     /// Which variants pass, and their statistics. Not available in this version.
@@ -172,13 +178,14 @@ impl Study {
     }
 
     /// To whom shares of a phase are sealed: the totals to analysts and key holders (who check the minimum numbers before
-    /// they share the rest), the sums to analysts. Ascending, each once; empty for a sole holder, whose shares do not travel.
+    /// they share the rest), sums and values to analysts. Ascending, each once; empty for a sole holder, whose shares do not
+    /// travel, and for refresh shares, which are masked and not sealed.
     pub fn recipients(&self, phase: SharePhase) -> Vec<Did> {
         let holders = match phase {
             SharePhase::Totals => self.key_holders.as_slice(),
-            SharePhase::Sums => &[],
+            SharePhase::Sums | SharePhase::Refresh | SharePhase::Values => &[],
         };
-        if self.is_shared() {
+        if self.is_shared() && phase != SharePhase::Refresh {
             distinct(self.analysts.iter().chain(holders).copied())
         } else {
             Vec::new()
@@ -201,6 +208,22 @@ impl Study {
         match (phase, self.participation) {
             (SharePhase::Totals, Participation::Public) => 1,
             _ => 2,
+        }
+    }
+
+    /// Whether the server finishes a statistic on ciphertexts.
+    pub fn is_finished(&self) -> bool {
+        self.release != Release::Counts
+    }
+
+    /// What key holders send of a job, in this order, each phase after the one before is complete. What a sole holder decrypts
+    /// never leaves its process, so of its shares those that refresh travel alone.
+    pub fn phases(&self) -> &'static [SharePhase] {
+        match (self.is_finished(), self.is_shared()) {
+            (false, false) => &[],
+            (false, true) => &[SharePhase::Totals, SharePhase::Sums],
+            (true, false) => &[SharePhase::Refresh],
+            (true, true) => &[SharePhase::Totals, SharePhase::Refresh, SharePhase::Values],
         }
     }
 
@@ -243,10 +266,29 @@ impl Study {
             allelic || self.planes.contains(&PlaneKind::HomAlt),
             "a statistic other than the allelic test needs the plane of homozygotes",
         )?;
-        require(
-            self.release == Release::Counts,
-            "this version releases counts; computing statistics or hits under encryption is not available yet",
-        )
+        self.check_release()
+    }
+
+    fn check_release(&self) -> Result<(), CodecError> {
+        match self.release {
+            Release::Counts => Ok(()),
+            Release::Statistic { .. } => {
+                require(
+                    self.planes == [PlaneKind::Dosage] && self.statistics == [Statistic::Allelic],
+                    "a statistic is computed under encryption from complete genotypes, by the allelic test alone",
+                )?;
+                require(
+                    self.plan.mask_bits().is_some(),
+                    "computing under encryption needs a plan with refresh masks",
+                )?;
+                let plan = FinishPlan::new(self);
+                plan.map(drop).map_err(|e| CodecError::Conformance(e.to_string()))
+            }
+            Release::Hits | Release::HitsWithValues => require(
+                false,
+                "this version releases counts, or the allelic statistic computed under encryption; releasing hits alone is not available yet",
+            ),
+        }
     }
 
     fn check_parties(&self) -> Result<(), CodecError> {

@@ -149,6 +149,14 @@ pub(in super::super) enum Action {
     CommitSums,
     /// Share the sums.
     ShareSums,
+    /// Commit to a refresh of the sums.
+    CommitRefresh,
+    /// Reveal it.
+    ShareRefresh,
+    /// Commit to shares of the finished statistic.
+    CommitValues,
+    /// Share the finished statistic.
+    ShareValues,
 }
 
 /// A grant in force.
@@ -195,6 +203,10 @@ pub(in super::super) enum SharePhase {
     Totals,
     /// The sums of every variant.
     Sums,
+    /// The masked sums of every variant.
+    Refresh,
+    /// The finished statistic of every variant.
+    Values,
 }
 
 /// An entry of a log.
