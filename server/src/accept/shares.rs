@@ -53,7 +53,7 @@ async fn subject(
     // Masked sums are for those alone who replay what the server does with them.
     let readers: Vec<Did> = match phase {
         SharePhase::Refresh => study.key_holders.clone(),
-        _ => study.organisers().chain(study.analysts.iter().copied()).chain([job.owner]).collect(),
+        _ => study.askers().chain([job.owner]).collect(),
     };
     Ok(Subject { readers, study })
 }

@@ -7,7 +7,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 const STEPS: &[(&str, &str)] = &[
     ("first", include_str!("schema/1.sql")),
     ("consortium", include_str!("schema/2.sql")),
-    ("finishing", include_str!("schema/3.sql")),
+    ("viewers", include_str!("schema/3.sql")),
+    ("finishing", include_str!("schema/4.sql")),
 ];
 
 /// The steps, for sqlx to apply.
