@@ -26,6 +26,7 @@ mod publish;
 mod remote;
 mod result;
 mod shares;
+mod statistic;
 mod study;
 mod totals;
 

@@ -33,6 +33,28 @@ pub fn public_key<'a>(
     Ok(PublicKey::sum(params, study, &each(commitments, &objects, read)?))
 }
 
+/// [`public_key`], from the contributions in what was revealed: `contributions` are all or the beginning of what
+/// [`Commitments::open`] returned, in that order.
+///
+/// # Errors
+///
+/// As [`public_key`]; not one contribution for each party.
+pub fn public_key_of<'a>(
+    params: Params,
+    commitments: &Commitments,
+    contributions: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<PublicKey, RoundError> {
+    let study = expect(commitments, Purpose::PublicKey)?;
+    let objects: Vec<Vec<u8>> = contributions.into_iter().map(<[u8]>::to_vec).collect();
+    let missing = commitments.parties().skip(objects.len()).map(str::to_owned);
+    let missing: Vec<String> = missing.collect();
+    if !missing.is_empty() {
+        return Err(RoundError::Missing(missing));
+    }
+    let read = |bytes: &[u8]| PublicShare::from_bytes(bytes, params, study);
+    Ok(PublicKey::sum(params, study, &each(commitments, &objects, read)?))
+}
+
 /// The shares of a result unit that opens `unit`, from what all holders revealed.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::common::{
     ConnectionArgs, FilterArgs, InputArgs, OutputArgs, PalindromicArgs, PassphraseArgs,
-    PhenotypeArgs, ReadingArgs, TestArgs, ThreadArgs,
+    PhenotypeArgs, ReadingArgs, ReleaseArgs, TestArgs, ThreadArgs,
 };
 use crate::net::ServerUrl;
 
@@ -16,8 +16,9 @@ Examples:
   hegwas assoc --vcf cohort.vcf.gz --pheno pheno.tsv --test allelic,trend --maf 0.01 --out result
   hegwas assoc --bfile cohort --server https://gwas.example.org --key me.key --out result
   hegwas assoc --bfile cohort --plaintext --out check
+  hegwas assoc --bfile cohort --release statistic --smallest-frequency 0.05 --out result
 
-Writes PREFIX.assoc.tsv, PREFIX.excluded.tsv and PREFIX.run.json.";
+Writes PREFIX.assoc.tsv (with --release statistic PREFIX.statistic.tsv), PREFIX.excluded.tsv and PREFIX.run.json.";
 
 /// Run a whole encrypted association study: from files to table
 ///
@@ -49,6 +50,9 @@ pub struct AssocArgs {
     /// Tests.
     #[command(flatten)]
     pub tests: TestArgs,
+    /// What is decrypted.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,

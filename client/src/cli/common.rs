@@ -218,6 +218,43 @@ impl TestArgs {
     }
 }
 
+/// What leaves a study.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReleaseName {
+    /// The sums of every variant, from which every test is computed exactly
+    #[default]
+    Counts,
+    /// The allelic chi-square of every variant, computed under encryption: nobody decrypts a count of a variant
+    Statistic,
+}
+
+/// What is decrypted.
+#[derive(Args, Debug, Clone, Copy)]
+#[command(next_help_heading = "Release")]
+pub struct ReleaseArgs {
+    /// What is decrypted
+    #[arg(long, value_enum, default_value_t)]
+    pub release: ReleaseName,
+    /// With --release statistic: smallest minor allele frequency at which the chi-square is exact to the stated error; rarer
+    /// variants come out too small
+    #[arg(long, value_name = "FREQ", default_value_t = 0.01, value_parser = up_to::<1>)]
+    pub smallest_frequency: f64,
+}
+
+impl ReleaseArgs {
+    /// As the manifest has it.
+    pub fn release(self) -> gwas::wire::Release {
+        match self.release {
+            ReleaseName::Counts => gwas::wire::Release::Counts,
+            ReleaseName::Statistic => {
+                // At most a million; the manifest's check says what is allowed.
+                let smallest_frequency = (self.smallest_frequency * 1e6).round() as u32;
+                gwas::wire::Release::Statistic { smallest_frequency }
+            }
+        }
+    }
+}
+
 /// How tables are written.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TableFormat {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use gwas::wire::draft::Role;
 use he_core::Digest;
 
-use super::common::{IdArgs, KeyFileArgs, ListArgs, ServerArgs, TestArgs};
+use super::common::{IdArgs, KeyFileArgs, ListArgs, ReleaseArgs, ServerArgs, TestArgs};
 use super::grant::duration;
 
 const EXAMPLES: &str = "\
@@ -246,6 +246,9 @@ pub struct ProposeArgs {
     /// Tests.
     #[command(flatten)]
     pub tests: TestArgs,
+    /// What is decrypted.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
     /// Limits.
     #[command(flatten)]
     pub limits: LimitArgs,

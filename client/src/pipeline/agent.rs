@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::log::verify_log;
 use super::make::client;
-use super::shares::{Holder, Policy, Store};
+use super::shares::{Finisher, Holder, Policy, Store};
 use super::{ceremony, use_threads};
 use crate::cli::agent::{AgentArgs, PolicyArgs};
 use crate::console::Console;
@@ -60,14 +60,15 @@ fn holder<'a>(args: &AgentArgs, client: &'a Client, console: &'a Console) -> Res
         return Err(Error::input("your key is not one of the study's key holders'")
             .with_remedy("use the key file that signed the study as a key holder"));
     }
-    if !terms.is_shared() {
+    if !terms.is_shared() && !terms.is_finished() {
         return Err(Error::input("you hold the study's key alone: nothing is shared")
             .with_remedy("decrypt its results with `hegwas result`"));
     }
     let ring = Ring::new(terms.plan.params());
     let key = HolderKey::derive(client.identity().master(), &ring, study.id);
+    let finisher = Finisher::new(&study, client.identity().master());
     let store = Store::open(&args.key.key, study.id, terms.plan)?;
-    Ok(Holder { client, ring, key, store, policy: policy(&args.policy), console, study })
+    Ok(Holder { client, ring, key, finisher, store, policy: policy(&args.policy), console, study })
 }
 
 fn policy(args: &PolicyArgs) -> Policy {

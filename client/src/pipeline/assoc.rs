@@ -1,22 +1,28 @@
 //! `hegwas assoc`: the whole job.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gwas::io::Cohort;
 use gwas::packing::{plain_sums, planes_for};
 use gwas::presence::Presence;
+use gwas::stats::Test;
 use gwas::stats::counts::VariantSums;
-use gwas::wire::{JobInput, Participation, PlaneKind};
+use gwas::wire::status::JobStatus;
+use gwas::wire::{JobInput, Participation, PlaneKind, Release, Study};
 use he_core::arith::Ring;
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::HolderKey;
 
 use super::costs::say_costs;
+use super::draft::needs_complete;
 use super::encrypt::{DatasetInput, encrypt_dataset, encrypt_phenotype};
 use super::open::{Inputs, Opener, open as open_result, set_plane};
 use super::prepare::{Files, Prepared, open, prepare};
 use super::publish::{self, Findings, tests};
-use super::study::{StudyText, job, sign};
+use super::shares::{Finisher, Holder, Policy, Store};
+use super::statistic::{self, Statistic};
+use super::study::{StudyText, finishing_plan, job, sign, values};
 use super::{panel, remote};
 use crate::cli::assoc::AssocArgs;
 use crate::console::{Console, Unit};
@@ -39,6 +45,12 @@ pub(super) struct Outcome {
     pub people: u32,
     /// Cases, decrypted or counted.
     pub cases: u32,
+}
+
+/// What a run opened.
+enum Opened {
+    Sums(Outcome),
+    Statistic(Box<Study>, Statistic),
 }
 
 /// Runs the whole job.
@@ -83,28 +95,42 @@ pub fn assoc(args: &AssocArgs, console: &Console) -> Result<()> {
     record.argument("plaintext", args.plaintext);
 
     let job = Input { name: &phenotype.name, cohort: &cohort, cases: &cases, planes: &planes };
+    let release = args.release.release();
+    if release != Release::Counts && !args.plaintext {
+        statistic::check_output(&args.output)?;
+        if planes != [PlaneKind::Dosage] || tests != [Test::Allelic] {
+            return Err(needs_complete());
+        }
+    }
     let outcome = if args.plaintext {
-        stages.time("compute", || in_the_clear(&job))?
+        Opened::Sums(stages.time("compute", || in_the_clear(&job))?)
     } else {
         encrypted(args, &job, threads, &stages, &mut record, console)?
     };
 
-    let findings = Findings {
-        panel: cohort.panel(),
-        phenotype: &phenotype.name,
-        people: outcome.people,
-        cases: outcome.cases,
-        sums: &outcome.sums,
-    };
-    let mut outputs =
-        stages.time("report", || publish::write(&findings, &tests, &args.output, console))?;
+    let mut outputs = stages.time("report", || match &outcome {
+        Opened::Sums(outcome) => {
+            let findings = Findings {
+                panel: cohort.panel(),
+                phenotype: &phenotype.name,
+                people: outcome.people,
+                cases: outcome.cases,
+                sums: &outcome.sums,
+            };
+            publish::write(&findings, &tests, &args.output, console)
+        }
+        Opened::Statistic(study, statistic) => {
+            let about = (study.as_ref(), cohort.panel(), phenotype.name.as_str());
+            statistic::write(about, statistic, &args.output, console)
+        }
+    })?;
     outputs.push(publish::write_exclusions(&args.output.out, &exclusions)?);
     if let Some(alignment) = &alignment {
         let path = publish::with_suffix(&args.output.out, ".alignment.tsv");
         alignment.save(&path)?;
         outputs.push(path);
     }
-    record.count("people", outcome.people);
+    record.count("people", cohort.people());
     record.count("variants", cohort.variant_count());
     record.count("planes", planes.len());
     record.count("excluded", exclusions.len());
@@ -162,7 +188,7 @@ fn encrypted(
     stages: &Stages,
     record: &mut RunRecord,
     console: &Console,
-) -> Result<Outcome> {
+) -> Result<Opened> {
     let identity = match &args.key {
         Some(path) => Identity::load(path, &args.passphrase.passphrase_file.clone().into())?,
         None => Identity::ephemeral()?,
@@ -184,7 +210,8 @@ fn encrypted(
     };
     let client = Client::new(url.clone(), identity, &Options::from(&args.connection))?;
     let connections = usize::from(args.connection.connections);
-    let (outcome, ids) = round_trip(&client, connections, input, stages, record, console)?;
+    let how = How { release: args.release.release(), key: args.key.as_deref(), connections };
+    let (outcome, ids) = round_trip(&client, &how, input, stages, record, console)?;
     if args.key.is_none() && local.is_none() {
         // Nobody will ever have the keys again: leave nothing behind.
         client.delete(Collection::Grants, &ids.grant)?;
@@ -200,6 +227,13 @@ fn encrypted(
     Ok(outcome)
 }
 
+/// How a run is done.
+struct How<'a> {
+    release: Release,
+    key: Option<&'a Path>,
+    connections: usize,
+}
+
 /// The names of what a run left on the server.
 struct Ids {
     dataset: Digest,
@@ -209,15 +243,20 @@ struct Ids {
 
 fn round_trip(
     client: &Client,
-    connections: usize,
+    how: &How<'_>,
     input: &Input<'_>,
     stages: &Stages,
     record: &mut RunRecord,
     console: &Console,
-) -> Result<(Outcome, Ids)> {
+) -> Result<(Opened, Ids)> {
     let Input { name, cohort, cases, planes } = *input;
+    let How { release, connections, .. } = *how;
     let identity = Arc::clone(client.identity());
-    let plan = Plan::new(PlanRequest::sole_holder(cohort.people())).map_err(Error::input)?;
+    let request = PlanRequest::sole_holder(cohort.people());
+    let plan = match release {
+        Release::Counts => Plan::new(request).map_err(Error::input)?,
+        _ => finishing_plan(request, values(cohort.variant_count(), planes.len(), 1))?,
+    };
     let ring = Ring::new(plan.params());
     record.encryption = Some(plan.params().into());
 
@@ -272,6 +311,7 @@ fn round_trip(
             name: name.to_owned(),
             purpose: "a single run of hegwas assoc".to_owned(),
             min_people: 1,
+            release,
         };
         let (study_id, study) = remote::create_study(client, &ring, &dataset, text)?;
         let (grant, _) = remote::create_grant(
@@ -291,6 +331,11 @@ fn round_trip(
         let id = remote::submit(client, &job)?;
         remote::wait(client, &id, console)
     })?;
+    let ids = Ids { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id };
+    if release != Release::Counts {
+        let opened = finish(client, &ring, (&study_id, how.key), &status, input, stages, console)?;
+        return Ok((Opened::Statistic(Box::new(study), opened), ids));
+    }
     let outcome = stages.time("decrypt", || {
         let result = remote::result(client, &status)?;
         let key = HolderKey::derive(identity.master(), &ring, study_id);
@@ -315,5 +360,48 @@ fn round_trip(
             cases: opened.cases,
         })
     })?;
-    Ok((outcome, Ids { dataset: dataset_id, phenotype: phenotype_id, grant: grant_id }))
+    Ok((Opened::Sums(outcome), ids))
+}
+
+/// Refreshes the sums, has the server finish the statistic, opens it.
+fn finish(
+    client: &Client,
+    ring: &Ring,
+    (study, key): (&Digest, Option<&Path>),
+    status: &JobStatus,
+    input: &Input<'_>,
+    stages: &Stages,
+    console: &Console,
+) -> Result<Statistic> {
+    // Keys in memory are gone after the run, and so is what is remembered of them.
+    let folder = tempfile::tempdir().map_err(|e| Error::Internal(e.to_string()))?;
+    let key = key.map_or_else(|| folder.path().join("key"), Path::to_owned);
+    let study = super::ceremony::signed(client, study)?;
+    stages.time("refresh", || {
+        let master = client.identity().master();
+        let mut holder = Holder {
+            client,
+            ring: Ring::new(ring.params()),
+            key: HolderKey::derive(master, ring, study.id),
+            finisher: Finisher::new(&study, master),
+            store: Store::open(&key, study.id, study.message.plan)?,
+            policy: Policy::open(),
+            console,
+            study: study.clone(),
+        };
+        while let Some(done) = holder.step(status, &|_| Ok(()))? {
+            console.note(done);
+        }
+        Ok::<_, Error>(())
+    })?;
+    let status = stages.time("finish", || remote::wait(client, &status.job, console))?;
+    stages.time("decrypt", || {
+        let result = remote::result(client, &status)?;
+        let inputs = Inputs {
+            people: vec![input.cohort.people()],
+            presence: Presence::new(study.message.variants, &[None]),
+        };
+        let (study, status, inputs) = (&study, &status, &inputs);
+        statistic::Job { client, ring, study, status, result: &result, inputs }.open(console)
+    })
 }

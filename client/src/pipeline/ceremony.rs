@@ -5,9 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 
 use gwas::wire::draft::Role;
 use gwas::wire::status::{Action, StudyPhase, StudyStatus, Todo};
-use gwas::wire::{Did, KeyCommitment, Opened, Study};
+use gwas::wire::{Did, KeyCommitment, Opened, Release, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
+use he_core::ceremony::key_round;
 use he_core_secret::HolderKey;
 
 use super::draft::check_draft;
@@ -85,8 +86,16 @@ fn check_parties(client: &Client, study: &Study) -> Result<()> {
 /// What a study is, for people who decide whether to sign it.
 fn in_words(study: &Study) -> String {
     let limits = &study.limits;
+    let released = match study.release {
+        Release::Counts => "counts of every variant".to_owned(),
+        Release::Statistic { smallest_frequency } => format!(
+            "chi-squares alone, computed under encryption, exact for frequencies from {}",
+            f64::from(smallest_frequency) / 1e6
+        ),
+        Release::Hits | Release::HitsWithValues => "hits".to_owned(),
+    };
     let mut text = format!(
-        "{}\n  purpose       {}\n  panel         {} ({} variants{})\n  published     {}\n  people        at most {}, in at most {} contributions\n",
+        "{}\n  purpose       {}\n  panel         {} ({} variants{})\n  published     {}\n  decrypted     {released}\n  people        at most {}, in at most {} contributions\n",
         study.name,
         study.purpose,
         study.panel,
@@ -215,14 +224,17 @@ pub(super) fn step(client: &Client, id: &Digest) -> Result<Option<&'static str>>
     let ring = Ring::new(study.message.plan.params());
     let key = HolderKey::derive(client.identity().master(), &ring, *id);
     let party = me.to_string();
+    let master = client.identity().master();
+    let object = remote::contribution(master, &ring, &key, &study.message);
     if action == Some(Action::Commit) {
-        let commitment = key.commit_public_share(&ring, &party).to_bytes();
+        let commitment = key.commit(key_round(*id), &party, &object).to_bytes();
         let message = KeyCommitment { study: *id, commitment };
         client.put_key_commitment(&sign_message(&message, client.identity())?, id)?;
         return Ok(Some("committed to your part of the study's key"));
     }
     let commitments = remote::commitments(client, (*id, &study.message))?;
-    let reveal = key.reveal_public_share(&ring, &party, &commitments).map_err(Error::corrupt)?;
+    let reveal = key.reveal(key_round(*id), &party, &commitments, object);
+    let reveal = reveal.map_err(Error::corrupt)?;
     client.put_study_key(id, &reveal.to_bytes())?;
     Ok(Some("revealed your part of the study's key"))
 }

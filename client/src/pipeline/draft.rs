@@ -18,7 +18,7 @@ use super::folder::save_private;
 use super::make::client;
 use super::publish;
 use super::remote::send_panel;
-use super::study::sign;
+use super::study::{finishing_plan, sign, values};
 use crate::cli::study::{DraftArgs, InviteArgs, JoinArgs, LimitArgs, ProposeArgs};
 use crate::console::Console;
 use crate::net::{Client, Collection, now};
@@ -28,8 +28,6 @@ use crate::{Error, Result};
 const SMUDGING_BITS: u32 = 40;
 /// Longest invitation in bytes.
 const MAX_INVITATION: u64 = 1024;
-/// Largest ring degree: no set packs a study's values less tightly.
-const MAX_DEGREE: u64 = 8192;
 
 pub(super) fn draft(args: &DraftArgs, console: &Console) -> Result<()> {
     let client = client(&args.server, &args.key)?;
@@ -140,17 +138,23 @@ fn study_of(args: &ProposeArgs, draft: &Draft, panel: &Panel, client: &Client) -
         datasets: contributions,
         ..PlanRequest::sole_holder(args.people)
     };
+    let release = args.release.release();
+    let plan = match release {
+        Release::Counts => Plan::new(request).map_err(Error::input)?,
+        _ if planes != [PlaneKind::Dosage] => return Err(needs_complete()),
+        _ => finishing_plan(request, values(panel.len(), planes.len(), args.limits.max_jobs))?,
+    };
     let mut study = Study {
         name: draft.name.clone(),
         purpose: draft.purpose.clone(),
         draft: Some(draft.id),
-        plan: Plan::new(request).map_err(Error::input)?,
+        plan,
         build: panel.build().unwrap_or_default().to_owned(),
         panel: panel.digest(),
         variants: panel.len(),
         statistics: statistics(&planes),
         planes,
-        release: Release::Counts,
+        release,
         participation: if args.encrypted_participation {
             Participation::Encrypted
         } else {
@@ -183,10 +187,12 @@ fn study_of(args: &ProposeArgs, draft: &Draft, panel: &Panel, client: &Client) -
     Ok(study)
 }
 
-/// Coefficients of all shares of all jobs: what smudging has to hide.
-fn values(variants: u32, planes: usize, jobs: u32) -> u64 {
-    let bodies = planes as u64 * u64::from(variants).div_ceil(MAX_DEGREE) + 8;
-    2 * MAX_DEGREE * bodies * u64::from(jobs)
+/// Of a statistic that is computed under encryption.
+pub(super) fn needs_complete() -> Error {
+    Error::usage(
+        "a statistic is computed under encryption from complete genotypes, by the allelic test alone",
+        "leave out --test; give `study propose` --complete, and `assoc` files without missing calls or --geno 0",
+    )
 }
 
 fn statistics(planes: &[PlaneKind]) -> Vec<Statistic> {

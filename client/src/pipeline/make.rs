@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gwas::wire::{Dataset, Study};
+use gwas::wire::{Dataset, Release, Study};
 use he_core::arith::Ring;
 
 use super::study::StudyText;
@@ -39,6 +39,7 @@ pub fn study(args: &StudyArgs, console: &Console) -> Result<()> {
                 name: new.name.clone(),
                 purpose: new.purpose.clone(),
                 min_people: new.min_people,
+                release: Release::Counts,
             };
             let (id, _) = remote::create_study(&client, &ring, &dataset.message, text)?;
             console.print_either(&id, ToString::to_string)

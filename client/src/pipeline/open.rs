@@ -62,32 +62,8 @@ pub(super) fn open(
 ) -> Result<Opened> {
     let packing = Packing::new(study.variants, ring.params().degree()).map_err(Error::corrupt)?;
     check_units(study, result, &packing)?;
-    check_inputs(inputs, result, ring.params())?;
-    let job = result.job.short();
-    let read = |chunk: &ChunkRef, plane, group| -> Result<UnitValues> {
-        let bytes = fetch(chunk)?;
-        let unit = SwitchedUnit::from_bytes(&bytes, ring.params(), job, plane, group)
-            .map_err(Error::corrupt)?;
-        let shares = match opener {
-            Opener::Key(key) => {
-                vec![decryption_share(&study.plan, key, &unit).map_err(Error::input)?]
-            }
-            Opener::Shares(shares) => shares(chunk, &unit)?,
-        };
-        progress.inc(1);
-        combine(ring, &study.plan, &unit, &shares).map_err(Error::corrupt)
-    };
-
-    let mut of_pattern = Vec::with_capacity(inputs.presence.patterns() as usize);
-    let degree = ring.params().degree();
-    for (chunk, plane, group) in result.objects(SharePhase::Totals) {
-        let values = read(&chunk, plane, group)?;
-        read_totals(study, inputs, &values, group, degree, &mut of_pattern)?;
-    }
-    let calls = study.planes.contains(&PlaneKind::Called);
-    let presence = inputs.presence.clone();
-    let denominators = Denominators::new(presence, of_pattern, calls).map_err(Error::corrupt)?;
-
+    let read = reader(ring, study, result, (fetch, opener), progress);
+    let denominators = denominators(ring, (study, inputs), result, &read)?;
     let mut variants = vec![VariantSums::default(); study.variants as usize];
     for unit in &result.units {
         let plane = study.planes.get(usize::from(unit.plane)).copied();
@@ -110,6 +86,61 @@ pub(super) fn open(
     denominators.complete(&mut variants);
     let Group { people, cases } = denominators.all();
     Ok(Opened { people, cases, variants })
+}
+
+/// Decrypts the object of a unit.
+fn reader<'a>(
+    ring: &'a Ring,
+    study: &'a Study,
+    result: &JobResult,
+    (fetch, opener): (&'a Fetch<'_>, &'a Opener<'_>),
+    progress: &'a Progress,
+) -> impl Fn(&ChunkRef, u8, u32) -> Result<UnitValues> + 'a {
+    let job = result.job.short();
+    move |chunk, plane, group| {
+        let bytes = fetch(chunk)?;
+        let unit = SwitchedUnit::from_bytes(&bytes, ring.params(), job, plane, group)
+            .map_err(Error::corrupt)?;
+        let shares = match opener {
+            Opener::Key(key) => {
+                vec![decryption_share(&study.plan, key, &unit).map_err(Error::input)?]
+            }
+            Opener::Shares(shares) => shares(chunk, &unit)?,
+        };
+        progress.inc(1);
+        combine(ring, &study.plan, &unit, &shares).map_err(Error::corrupt)
+    }
+}
+
+/// Decrypts the totals of a job, and nothing else.
+pub(super) fn open_totals(
+    ring: &Ring,
+    about: (&Study, &Inputs),
+    result: &JobResult,
+    fetch: &Fetch<'_>,
+    opener: &Opener<'_>,
+    progress: &Progress,
+) -> Result<Denominators> {
+    let read = reader(ring, about.0, result, (fetch, opener), progress);
+    denominators(ring, about, result, &read)
+}
+
+/// The numbers of people and cases, from the totals.
+fn denominators(
+    ring: &Ring,
+    (study, inputs): (&Study, &Inputs),
+    result: &JobResult,
+    read: &dyn Fn(&ChunkRef, u8, u32) -> Result<UnitValues>,
+) -> Result<Denominators> {
+    check_inputs(inputs, result, ring.params())?;
+    let mut of_pattern = Vec::with_capacity(inputs.presence.patterns() as usize);
+    let degree = ring.params().degree();
+    for (chunk, plane, group) in result.objects(SharePhase::Totals) {
+        let values = read(&chunk, plane, group)?;
+        read_totals(study, inputs, &values, group, degree, &mut of_pattern)?;
+    }
+    let calls = study.planes.contains(&PlaneKind::Called);
+    Denominators::new(inputs.presence.clone(), of_pattern, calls).map_err(Error::corrupt)
 }
 
 /// Appends the numbers of people and cases of the presence patterns that stand in one object of totals.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gwas::io::Exclusions;
 use gwas::panel::Panel;
-use gwas::report::{self, Format, Study, Summary, plot, table};
+use gwas::report::{self, Format, Study, Summary, TestSummary, plot, table};
 use gwas::stats::Test;
 use gwas::stats::counts::VariantSums;
 
@@ -66,33 +66,44 @@ pub(super) fn write(
         ));
     }
     for found in &summary.tests {
-        for format in &output.plot {
-            let image = match format {
-                PlotFormat::Png => plot::Image::Png,
-                PlotFormat::Svg => plot::Image::Svg,
-            };
-            let caption = plot::Caption {
-                title: phenotype,
-                test: found.test.name(),
-                cases,
-                controls: people - cases,
-                lambda: found.lambda,
-            };
-            let word = found.test.name().to_lowercase();
-            let drawn = [
-                ("manhattan", plot::manhattan(panel, &found.points, &caption, image)),
-                ("qq", plot::qq(&found.points, &caption, image)),
-            ];
-            for (kind, bytes) in drawn {
-                let path =
-                    with_suffix(&output.out, &format!(".{word}.{kind}.{}", image.extension()));
-                let bytes = bytes.map_err(Error::input)?;
-                report::save(&path, &bytes).map_err(Error::file("write", &path))?;
-                files.push(path);
-            }
-        }
+        files.extend(draw(panel, found, (phenotype, people, cases), output)?);
         if !console.json() {
             console.note(report::paragraph(panel, found));
+        }
+    }
+    Ok(files)
+}
+
+/// Draws the plots of a test that were asked for.
+pub(super) fn draw(
+    panel: &Panel,
+    found: &TestSummary,
+    (phenotype, people, cases): (&str, u32, u32),
+    output: &OutputArgs,
+) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for format in &output.plot {
+        let image = match format {
+            PlotFormat::Png => plot::Image::Png,
+            PlotFormat::Svg => plot::Image::Svg,
+        };
+        let caption = plot::Caption {
+            title: phenotype,
+            test: found.test.name(),
+            cases,
+            controls: people - cases,
+            lambda: found.lambda,
+        };
+        let word = found.test.name().to_lowercase();
+        let drawn = [
+            ("manhattan", plot::manhattan(panel, &found.points, &caption, image)),
+            ("qq", plot::qq(&found.points, &caption, image)),
+        ];
+        for (kind, bytes) in drawn {
+            let path = with_suffix(&output.out, &format!(".{word}.{kind}.{}", image.extension()));
+            let bytes = bytes.map_err(Error::input)?;
+            report::save(&path, &bytes).map_err(Error::file("write", &path))?;
+            files.push(path);
         }
     }
     Ok(files)

@@ -1,5 +1,6 @@
 //! What the commands do with a server, step by step.
 
+use gwas::finish::{FinishPlan, KeyContributions};
 use gwas::panel::Panel;
 use gwas::wire::status::{JobState, JobStatus};
 use gwas::wire::{
@@ -7,11 +8,13 @@ use gwas::wire::{
 };
 use he_core::Digest;
 use he_core::arith::Ring;
-use he_core::ceremony::{key_round, public_key};
-use he_core::codec::{HEADER_LEN, Kind};
-use he_core::commit::Commitments;
+use he_core::ceremony::{key_round, public_key_of};
+use he_core::ckks::{CkksPublicKey, CkksRing};
+use he_core::codec::{CodecError, HEADER_LEN, Kind};
+use he_core::commit::{Commitments, RoundError};
 use he_core::public_key::PublicKey;
-use he_core_secret::{Entropy, HolderKey};
+use he_core_secret::ckks::CkksHolderKey;
+use he_core_secret::{Entropy, HolderKey, MasterKey};
 
 use super::study::{self, StudyText, sign};
 use crate::console::{Console, Unit};
@@ -46,10 +49,12 @@ pub(super) fn create_study(
     let id = envelope.id();
     let holder = HolderKey::derive(identity.master(), ring, id);
     let party = identity.did().to_string();
-    let commitment = holder.commit_public_share(ring, &party).to_bytes();
+    let object = contribution(identity.master(), ring, &holder, &study);
+    let commitment = holder.commit(key_round(id), &party, &object).to_bytes();
     client.put_key_commitment(&sign(&KeyCommitment { study: id, commitment }, identity)?, &id)?;
     let commitments = commitments(client, (id, &study))?;
-    let reveal = holder.reveal_public_share(ring, &party, &commitments).map_err(Error::corrupt)?;
+    let reveal = holder.reveal(key_round(id), &party, &commitments, object);
+    let reveal = reveal.map_err(Error::corrupt)?;
     client.put_study_key(&id, &reveal.to_bytes())?;
     Ok((id, study))
 }
@@ -74,21 +79,65 @@ pub(super) fn commitments(client: &Client, (id, study): (Digest, &Study)) -> Res
         .map_err(|e| Error::input(e).with_remedy("wait for them, then run this command again"))
 }
 
+/// What a key holder contributes to a study's keys: the object of its part of the public key, and after it, where a statistic
+/// is finished on ciphertexts, that of its part of the finishing key.
+pub(super) fn contribution(
+    master: &MasterKey,
+    ring: &Ring,
+    holder: &HolderKey,
+    study: &Study,
+) -> Vec<u8> {
+    let mut object = holder.public_share(ring).to_bytes();
+    if let Ok(plan) = FinishPlan::new(study) {
+        let ring = CkksRing::new(plan.params());
+        let key = CkksHolderKey::derive(master, &ring, holder.study());
+        object.extend(key.public_share(&ring).to_bytes());
+    }
+    object
+}
+
+/// What every holder committed to and revealed of a study's keys, in the study's order.
+fn contributions(client: &Client, study: (Digest, &Study)) -> Result<(Commitments, Vec<Vec<u8>>)> {
+    let commitments = commitments(client, study)?;
+    let mut revealed = Vec::new();
+    for key in client.study_keys(&study.0)? {
+        let limit = Kind::PublicShare.limit() + Kind::CkksPublicShare.limit();
+        let limit = limit + 64 + 3 * HEADER_LEN as u64;
+        revealed.push((key.party.to_string(), client.get_object_bytes(&key.chunk, limit)?));
+    }
+    let revealed = revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+    let objects = commitments.open(revealed).map_err(waiting)?;
+    Ok((commitments, objects))
+}
+
+fn waiting(error: RoundError) -> Error {
+    Error::input(error).with_remedy("wait for them, then run this command again")
+}
+
 /// A study's public key, computed from what every holder committed to and revealed.
 pub(super) fn combined_key(
     client: &Client,
     ring: &Ring,
     study: (Digest, &Study),
 ) -> Result<PublicKey> {
-    let commitments = commitments(client, study)?;
-    let mut revealed = Vec::new();
-    for key in client.study_keys(&study.0)? {
-        let limit = Kind::PublicShare.limit() + 64 + 2 * HEADER_LEN as u64;
-        revealed.push((key.party.to_string(), client.get_object_bytes(&key.chunk, limit)?));
-    }
-    let revealed = revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
-    public_key(ring.params(), &commitments, revealed)
-        .map_err(|e| Error::input(e).with_remedy("wait for them, then run this command again"))
+    let (commitments, objects) = contributions(client, study)?;
+    // What follows the first object is for finishing.
+    let first = objects.iter().map(|object| Ok(KeyContributions::split(object)?.0));
+    let first = first.collect::<Result<Vec<_>, CodecError>>().map_err(Error::corrupt)?;
+    public_key_of(ring.params(), &commitments, first).map_err(waiting)
+}
+
+/// A study's finishing key, computed from what every holder committed to and revealed.
+pub(super) fn finishing_key(
+    client: &Client,
+    ring: &CkksRing,
+    (id, study): (Digest, &Study),
+) -> Result<CkksPublicKey> {
+    let (_, objects) = contributions(client, (id, study))?;
+    let read = |object: &Vec<u8>| Ok(KeyContributions::read(study, id, object)?.finishing);
+    let shares = objects.iter().map(read).collect::<Result<Vec<_>, CodecError>>();
+    let shares: Vec<_> = shares.map_err(Error::corrupt)?.into_iter().flatten().collect();
+    CkksPublicKey::combine(ring, id, study.key_holders.len(), &shares).map_err(Error::corrupt)
 }
 
 /// Grants a dataset to a study for `seconds` from now.

@@ -3,6 +3,7 @@
 use gwas::io::Exclusions;
 use gwas::panel::Panel;
 use gwas::qc::{Thresholds, filter_pooled};
+use gwas::stats::Test;
 use gwas::stats::counts::VariantSums;
 use gwas::wire::{ChunkRef, Job, JobResult, Opened, SharePhase, Study};
 use he_core::Digest;
@@ -17,7 +18,7 @@ use super::make::client;
 use super::open::{Opener, objects, open};
 use super::publish::{self, Findings};
 use super::shares::{Received, Subject};
-use super::{remote, use_threads};
+use super::{remote, statistic, use_threads};
 use crate::cli::result::{ReleasedFilterArgs, ResultArgs};
 use crate::cli::share::ShareArgs;
 use crate::console::{Console, Unit};
@@ -46,6 +47,7 @@ fn load(client: &Client, id: &Digest) -> Result<Computed> {
 pub fn share(args: &ShareArgs, console: &Console) -> Result<()> {
     let client = client(&args.server, &args.key)?;
     let Computed { study, result, .. } = load(&client, &args.job)?;
+    statistic::refuse_counts(&study.message, &args.job)?;
     let ring = Ring::new(study.message.plan.params());
     let key = holder_key(&client, &ring, &study)?;
     let mut file = PrivateFile::create(&args.out)?;
@@ -85,15 +87,25 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
     let Computed { job, study, result } = load(&client, &args.job)?;
     let ring = Ring::new(study.message.plan.params());
     let panel = panel(&client, &study.message.panel)?;
-    let progress = console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
     let fetch = |chunk: &ChunkRef| remote::fetch(&client, chunk);
     let Known { inputs, phenotype: name } =
         inputs::known(&client, &study.message, &job.message, &args.manifest)?;
+    if study.message.is_finished() {
+        return released(
+            args,
+            (&client, &ring),
+            (&study, &result),
+            (&inputs, &panel, &name),
+            console,
+        );
+    }
+    let progress = console.progress("decrypt", result.units.len() as u64 + 1, Unit::Items("units"));
     let about = (&study.message, &inputs);
     let opened = match &args.share {
         None if study.message.is_shared() => {
             let id = remote::computed(&client.job_status(&args.job)?)?;
-            let subject = Subject { client: &client, study: &study, result: &result, id };
+            let subject =
+                Subject { client: &client, study: &study, result: &result, id, values: &[] };
             let totals = Received::load(subject, SharePhase::Totals)?;
             let sums = Received::load(subject, SharePhase::Sums)?;
             let find = |chunk: &ChunkRef, unit: &SwitchedUnit| {
@@ -136,6 +148,31 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
     if let Some(exclusions) = exclusions {
         files.push(publish::write_exclusions(&args.output.out, &exclusions)?);
     }
+    let files: Vec<String> = files.iter().map(|p| p.display().to_string()).collect();
+    console.print_either(&files, |files| files.join("\n"))
+}
+
+/// Decrypts a statistic that was finished under encryption.
+fn released(
+    args: &ResultArgs,
+    (client, ring): (&Client, &Ring),
+    (study, result): (&Opened<Study>, &JobResult),
+    (inputs, panel, name): (&super::open::Inputs, &Panel, &str),
+    console: &Console,
+) -> Result<()> {
+    statistic::check_output(&args.output)?;
+    let tests = publish::tests(&args.tests.tests());
+    if args.share.is_some() || thresholds(&args.filters).is_some() || tests != [Test::Allelic] {
+        return Err(Error::usage(
+            "the study releases a statistic alone: there is no share file for it, and no counts to filter by or to test otherwise",
+            "leave out --share, --maf, --geno, --hwe and --test",
+        ));
+    }
+    let status = client.job_status(&args.job)?;
+    let job = statistic::Job { client, ring, study, status: &status, result, inputs };
+    let opened = job.open(console)?;
+    let about = (&study.message, panel, name);
+    let files = statistic::write(about, &opened, &args.output, console)?;
     let files: Vec<String> = files.iter().map(|p| p.display().to_string()).collect();
     console.print_either(&files, |files| files.join("\n"))
 }

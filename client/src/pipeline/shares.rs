@@ -7,8 +7,10 @@
 //! | `store` | what a holder remembers: every share, every job |
 //! | `policy` | which jobs a holder shares |
 //! | `give` | one step of a holder: commit, then share; first the totals, then the sums |
+//! | `finish` | what a holder does where a statistic is finished on ciphertexts: refresh, replay, share values |
 //! | `receive` | a recipient opens and checks what the holders shared |
 
+mod finish;
 mod give;
 mod inputs;
 mod policy;
@@ -17,6 +19,7 @@ mod replay;
 mod source;
 mod store;
 
+pub(super) use finish::{Finisher, Replay, finished_of};
 pub(super) use give::Holder;
 pub(super) use inputs::{Inputs, result_of};
 pub(super) use policy::Policy;

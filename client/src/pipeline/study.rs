@@ -4,14 +4,18 @@ use gwas::wire::{
     ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, Participation, PlaneKind, Release,
     Statistic, Study, StudyLimits,
 };
-use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::codec::Message;
+use he_core::planner::LEAST_HIDING_BITS;
 use he_core::public_key::PublicKey;
+use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::{DatasetKey, Entropy, MasterKey, make_switching_key};
 
 use crate::keys::Identity;
 use crate::{Error, Result};
+
+/// Largest ring degree: no set packs a study's values less tightly.
+const MAX_DEGREE: u64 = 8192;
 
 /// Signs a manifest.
 pub(super) fn sign<T: Message>(message: &T, identity: &Identity) -> Result<Envelope> {
@@ -28,6 +32,24 @@ pub(super) struct StudyText {
     pub purpose: String,
     /// Fewest people in a job.
     pub min_people: u32,
+    /// What leaves it.
+    pub release: Release,
+}
+
+/// The plan with room for what a study that finishes a statistic on ciphertexts needs besides: shares that travel, and refresh
+/// masks. These hide at 40 bits for all `values` together, or as far as there is room, never at fewer than 40 bits for each.
+pub(super) fn finishing_plan(request: PlanRequest, values: u64) -> Result<Plan> {
+    let request = PlanRequest { values, smudging_bits: LEAST_HIDING_BITS, ..request };
+    let most = LEAST_HIDING_BITS + values.next_power_of_two().trailing_zeros();
+    let plan = |mask_bits| Plan::new(PlanRequest { mask_bits, ..request });
+    let best = (LEAST_HIDING_BITS..=most).rev().find_map(|bits| plan(bits).ok());
+    best.map_or_else(|| plan(LEAST_HIDING_BITS).map_err(Error::input), Ok)
+}
+
+/// Coefficients of all shares of all jobs: what smudging has to hide.
+pub(super) fn values(variants: u32, planes: usize, jobs: u32) -> u64 {
+    let bodies = planes as u64 * u64::from(variants).div_ceil(MAX_DEGREE) + 8;
+    2 * MAX_DEGREE * bodies * u64::from(jobs)
 }
 
 /// A study on a dataset's panel, planes and parameters whose sole key holder is `identity`.
@@ -54,14 +76,18 @@ pub(super) fn study_for(
         variants: dataset.variants,
         planes: dataset.planes.clone(),
         statistics,
-        release: Release::Counts,
+        release: text.release,
         participation: Participation::Public,
         coordinator: identity.did(),
         key_holders: vec![identity.did()],
         data_owners: vec![identity.did()],
         analysts: Vec::new(),
         sealing_keys: Vec::new(),
-        limits: StudyLimits::open(text.min_people),
+        // Noise that hides the keys is made for every job that there may be.
+        limits: match text.release {
+            Release::Counts => StudyLimits::open(text.min_people),
+            _ => StudyLimits { max_jobs: 1, ..StudyLimits::open(text.min_people) },
+        },
         created: now,
         nonce,
     }

@@ -307,7 +307,7 @@ fn share_commitment() -> ShareCommitment {
 fn shares() -> Shares {
     let chunk = ChunkRef { digest: Digest::of(b"sealed"), length: 500 };
     let sealed = vec![SealedShares { recipient: party(), chunks: vec![chunk; 2] }];
-    Shares { job: Digest::of(b"job"), phase: SharePhase::Sums, sealed }
+    Shares { job: Digest::of(b"job"), phase: SharePhase::Sums, sealed, refresh: Vec::new() }
 }
 
 fn draft() -> Draft {
@@ -446,6 +446,7 @@ pub(super) fn json_seeds() -> Seeds {
         total: 8,
         seconds: 0.25,
         result: None,
+        finished: None,
         error: None,
     };
     let problem = Problem {

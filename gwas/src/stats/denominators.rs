@@ -75,6 +75,12 @@ impl Denominators {
         self.all
     }
 
+    /// People and cases of each presence pattern.
+    #[must_use]
+    pub fn of_patterns(&self) -> &[Group] {
+        &self.of_pattern
+    }
+
     /// People and cases of the inputs that have a variant.
     #[must_use]
     pub fn at(&self, variant: u32) -> Group {

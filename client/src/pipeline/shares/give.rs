@@ -1,21 +1,24 @@
 //! A key holder's side: one step after the other, each of which may be repeated after a crash.
 
-use gwas::wire::status::{JobStatus, ShareStatus};
+use gwas::wire::status::{JobState, JobStatus, ShareStatus};
 use gwas::wire::{
-    ChunkRef, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares, Study,
+    ChunkRef, GroupSize, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares,
+    Study,
 };
 use he_core::Digest;
 use he_core::arith::Ring;
+use he_core::ceremony::share_round;
 use he_core::codec::{Header, Kind};
 use he_core::result::SwitchedUnit;
-use he_core::share::{Admitted, DecryptionShare, ShareKind, combine};
-use he_core_secret::{HolderKey, smudged_share};
+use he_core::share::{Admitted, DecryptionShare, ShareKind, UnitValues, combine};
+use he_core_secret::{HolderKey, decryption_share, smudged_share};
 
+use super::finish::{Finisher, finished_of};
 use super::inputs::{Inputs, result_of};
 use super::policy::Policy;
 use super::receive::{Received, Subject, commitments_to};
 use super::replay::replay;
-use super::store::{CheckedJob, Store};
+use super::store::{CheckedJob, Store, unknown};
 use crate::console::{Console, Unit};
 use crate::keys::seal_to;
 use crate::net::{Client, Collection, now};
@@ -28,6 +31,8 @@ pub(in crate::pipeline) struct Holder<'a> {
     pub(in crate::pipeline) study: Opened<Study>,
     pub(in crate::pipeline) ring: Ring,
     pub(in crate::pipeline) key: HolderKey,
+    /// Where a statistic is finished on ciphertexts, the holder's part in that.
+    pub(in crate::pipeline) finisher: Option<Finisher>,
     pub(in crate::pipeline) store: Store,
     pub(in crate::pipeline) policy: Policy,
     pub(in crate::pipeline) console: &'a Console,
@@ -44,6 +49,7 @@ impl Holder<'_> {
         status: &JobStatus,
         ask: &dyn Fn(&Digest) -> Result<()>,
     ) -> Result<Option<&'static str>> {
+        let status = &self.client.job_status(&status.job)?;
         let statuses = self.client.share_statuses(&status.job)?;
         let (me, holders) = (self.client.did(), self.study.message.key_holders.clone());
         let everybody = |phase: SharePhase, given: fn(&ShareStatus) -> bool| {
@@ -51,18 +57,28 @@ impl Holder<'_> {
                 statuses.iter().any(|s| s.party == *holder && s.phase == phase && given(s))
             })
         };
-        for phase in [SharePhase::Totals, SharePhase::Sums] {
+        for phase in self.study.message.phases().iter().copied() {
+            let waits = phase == SharePhase::Values && status.finished.is_none();
+            if waits || ![JobState::Computed, JobState::Releasing].contains(&status.state) {
+                return Ok(None);
+            }
             let own = statuses.iter().find(|s| s.party == me && s.phase == phase);
             let committed = own.is_some_and(|s| s.commitment.is_some());
             let shared = own.is_some_and(|s| s.shares.is_some());
             if !committed {
-                if phase == SharePhase::Totals {
+                if self.study.message.phases().first() == Some(&phase) {
                     ask(&status.job)?;
                 }
                 self.commit(status, phase)?;
                 return Ok(Some(match phase {
                     SharePhase::Totals => "checked the job and committed to shares of its totals",
                     SharePhase::Sums => "checked the totals and committed to shares of the sums",
+                    SharePhase::Refresh => {
+                        "checked the totals and committed to a refresh of the sums"
+                    }
+                    SharePhase::Values => {
+                        "checked the finished values and committed to their shares"
+                    }
                 }));
             }
             if !shared {
@@ -73,6 +89,8 @@ impl Holder<'_> {
                 return Ok(Some(match phase {
                     SharePhase::Totals => "shared the totals",
                     SharePhase::Sums => "shared the sums",
+                    SharePhase::Refresh => "revealed the refresh of the sums",
+                    SharePhase::Values => "shared the finished values",
                 }));
             }
             if !everybody(phase, |s| s.shares.is_some()) {
@@ -89,11 +107,19 @@ impl Holder<'_> {
             self.check_totals(&inputs, &result, id)?;
         }
         let party = self.client.did().to_string();
-        let mut commitments = Vec::new();
-        for (chunk, plane, group) in result.objects(phase) {
-            let (_, share) = self.share_of(&result, &chunk, (plane, group), true)?;
-            commitments.push(self.key.commit_share(&party, chunk.digest, &share).to_bytes());
-        }
+        let commitments = match phase {
+            SharePhase::Totals | SharePhase::Sums => {
+                let mut commitments = Vec::new();
+                for (chunk, plane, group) in result.objects(phase) {
+                    let (_, share) = self.share_of(&result, &chunk, (plane, group), true)?;
+                    let commitment = self.key.commit_share(&party, chunk.digest, &share);
+                    commitments.push(commitment.to_bytes());
+                }
+                commitments
+            }
+            SharePhase::Refresh => vec![self.commit_refresh(&inputs, &result, id)?],
+            SharePhase::Values => self.commit_values(status, &inputs, &result, id)?,
+        };
         let message = ShareCommitment { job: status.job, result: id, phase, commitments };
         let envelope = sign(&message, self.client.identity())?;
         self.client.put_manifest(Collection::ShareCommitments, &envelope)?;
@@ -101,7 +127,7 @@ impl Holder<'_> {
     }
 
     /// The job's inputs and result: within all limits at this moment, and the result recomputed, now or before.
-    fn checked(&mut self, status: &JobStatus) -> Result<(Digest, JobResult, Inputs)> {
+    pub(super) fn checked(&mut self, status: &JobStatus) -> Result<(Digest, JobResult, Inputs)> {
         let inputs = Inputs::load(self.client, &status.job)?;
         if inputs.study.id != self.study.id {
             return Err(Error::corrupt("the server gave a job of another study"));
@@ -136,8 +162,33 @@ impl Holder<'_> {
     }
 
     /// Decrypts the totals, which everybody has shared, and checks the numbers of people, cases and controls.
-    fn check_totals(&self, inputs: &Inputs, result: &JobResult, id: Digest) -> Result<()> {
-        let subject = Subject { client: self.client, study: &self.study, result, id };
+    pub(super) fn check_totals(
+        &self,
+        inputs: &Inputs,
+        result: &JobResult,
+        id: Digest,
+    ) -> Result<Vec<GroupSize>> {
+        let totals = match self.study.message.is_shared() {
+            true => self.shared_totals(result, id)?,
+            false => self.own_totals(result)?,
+        };
+        self.policy.with(&self.study.message).check_totals(inputs, &totals)
+    }
+
+    /// The totals that a sole holder decrypts; its shares never leave this process.
+    fn own_totals(&self, result: &JobResult) -> Result<Vec<UnitValues>> {
+        let plan = &self.study.message.plan;
+        let mut totals = Vec::new();
+        for (chunk, plane, group) in result.objects(SharePhase::Totals) {
+            let unit = self.unit(result, &chunk, (plane, group))?;
+            let share = decryption_share(plan, &self.key, &unit).map_err(Error::input)?;
+            totals.push(combine(&self.ring, plan, &unit, &[share]).map_err(Error::corrupt)?);
+        }
+        Ok(totals)
+    }
+
+    fn shared_totals(&self, result: &JobResult, id: Digest) -> Result<Vec<UnitValues>> {
+        let subject = Subject { client: self.client, study: &self.study, result, id, values: &[] };
         let received = Received::load(subject, SharePhase::Totals)?;
         let plan = &self.study.message.plan;
         let mut totals = Vec::new();
@@ -151,10 +202,10 @@ impl Holder<'_> {
                 .map_err(Error::corrupt)?;
             totals.push(combine(&self.ring, plan, &unit, &shares).map_err(Error::corrupt)?);
         }
-        self.policy.with(&self.study.message).check_totals(inputs, &totals)
+        Ok(totals)
     }
 
-    fn unit(
+    pub(super) fn unit(
         &self,
         result: &JobResult,
         chunk: &ChunkRef,
@@ -178,13 +229,7 @@ impl Holder<'_> {
         let unit = self.unit(result, chunk, place)?;
         let (ledger, write) = self.store.ledger();
         let admitted = ledger.admit(result.job, ShareKind::Open, &unit, |record| {
-            if new {
-                write(record)
-            } else {
-                Err(Error::input("the holder's records do not know what it committed to").with_remedy(
-                    "restore the folder beside your key file from a backup; without it nothing may be shared",
-                ))
-            }
+            if new { write(record) } else { Err(unknown()) }
         });
         let admitted = admitted.map_err(Error::input)?;
         let share = smudged_share(&self.ring, &self.key, &admitted, &unit).map_err(Error::input)?;
@@ -199,10 +244,18 @@ impl Holder<'_> {
         statuses: &[ShareStatus],
     ) -> Result<()> {
         // Again: a grant may have ended meanwhile.
-        let (id, result, _) = self.checked(status)?;
-        let subject = Subject { client: self.client, study: &self.study, result: &result, id };
+        let (id, result, inputs) = self.checked(status)?;
+        let finished = match phase {
+            SharePhase::Values => finished_of(self.client, status)?.values,
+            _ => Vec::new(),
+        };
+        let (client, study) = (self.client, self.study.clone());
+        let subject = Subject { client, study: &study, result: &result, id, values: &finished };
         let said = subject.commitments(phase, statuses)?;
         let party = self.client.did().to_string();
+        if phase == SharePhase::Refresh {
+            return self.share_refresh(&inputs, &result, id, &said);
+        }
         let recipients: Vec<_> = self
             .study
             .message
@@ -217,10 +270,19 @@ impl Holder<'_> {
             .iter()
             .map(|(recipient, _)| SealedShares { recipient: *recipient, chunks: Vec::new() })
             .collect();
-        for (number, (chunk, plane, group)) in result.objects(phase).enumerate() {
-            let (_, share) = self.share_of(&result, &chunk, (plane, group), false)?;
+        let values = self.values_to_share(&result, &finished)?;
+        let places = result.objects(phase).chain(values.iter().map(|(chunk, _)| (*chunk, 0, 0)));
+        for (number, (chunk, plane, group)) in places.enumerate() {
+            let object = match values.get(number) {
+                Some((_, share)) => share.to_bytes(&chunk.digest),
+                None => {
+                    let (_, share) = self.share_of(&result, &chunk, (plane, group), false)?;
+                    share.to_bytes(chunk.digest.short())
+                }
+            };
             let commitments = commitments_to(chunk.digest, number, &said)?;
-            let reveal = self.key.reveal_share(&party, chunk.digest, &share, &commitments);
+            let round = share_round(chunk.digest);
+            let reveal = self.key.reveal(round, &party, &commitments, object);
             let reveal = zeroize::Zeroizing::new(reveal.map_err(Error::corrupt)?.to_bytes());
             for (recipient, ((_, key), sealed)) in (0..).zip(recipients.iter().zip(&mut sealed)) {
                 let counts = [phase.number(), recipient, number as u32, 0];
@@ -230,7 +292,7 @@ impl Holder<'_> {
                 sealed.chunks.push(ChunkRef { digest, length: bytes.len() as u64 });
             }
         }
-        let message = Shares { job: status.job, phase, sealed };
+        let message = Shares { job: status.job, phase, sealed, refresh: Vec::new() };
         self.client.put_manifest(Collection::Shares, &sign(&message, self.client.identity())?)?;
         Ok(())
     }

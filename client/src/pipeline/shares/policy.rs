@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gwas::wire::{Did, Participation, RowSet, Study};
+use gwas::wire::{Did, GroupSize, Participation, RowSet, Study};
 use he_core::Digest;
 use he_core::share::UnitValues;
 
@@ -26,6 +26,11 @@ pub(in crate::pipeline) struct Policy {
 }
 
 impl Policy {
+    /// No limits of the holder's own.
+    pub(in crate::pipeline) fn open() -> Self {
+        Self { min_people: 0, min_cases: 0, min_controls: 0, min_sites: 0, max_jobs: u32::MAX }
+    }
+
     /// Together with the study's limits.
     pub(super) fn with(self, study: &Study) -> Self {
         let limits = &study.limits;
@@ -76,11 +81,16 @@ impl Policy {
         Ok(())
     }
 
-    /// Checks the decrypted totals, one object of presence patterns after the other.
+    /// Checks the decrypted totals, one object of presence patterns after the other; the people and cases of each pattern.
     ///
     /// # Errors
     /// When there are too few cases, controls or people for some variant, or the numbers are none.
-    pub(super) fn check_totals(self, inputs: &Inputs, totals: &[UnitValues]) -> Result<()> {
+    pub(super) fn check_totals(
+        self,
+        inputs: &Inputs,
+        totals: &[UnitValues],
+    ) -> Result<Vec<GroupSize>> {
+        let mut groups = Vec::new();
         let degree = inputs.study.message.plan.params().degree() as u32;
         for pattern in 0..inputs.presence.patterns() {
             let (polynomial, place) = (pattern / degree, (pattern % degree) as usize);
@@ -100,8 +110,11 @@ impl Policy {
             at_least("people", people, self.min_people)?;
             at_least("cases", cases, self.min_cases)?;
             at_least("controls", people - cases, self.min_controls)?;
+            // Both are at most the people of the study's plan.
+            let size = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+            groups.push(GroupSize { people: size(people), cases: size(cases) });
         }
-        Ok(())
+        Ok(groups)
     }
 }
 

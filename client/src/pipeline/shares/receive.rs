@@ -2,11 +2,12 @@
 
 use gwas::wire::status::ShareStatus;
 use gwas::wire::{
-    ChunkRef, Did, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares, Study,
+    ChunkRef, Did, JobResult, Opened, Refresh, SealedShares, ShareCommitment, SharePhase, Shares,
+    Study,
 };
 use he_core::Digest;
 use he_core::ceremony::share_round;
-use he_core::codec::{Header, Kind};
+use he_core::codec::{Header, Kind, decode};
 use he_core::commit::Commitments;
 
 use crate::keys::SealingIdentity;
@@ -21,9 +22,49 @@ pub(in crate::pipeline) struct Subject<'a> {
     pub(in crate::pipeline) result: &'a JobResult,
     /// The result's digest.
     pub(in crate::pipeline) id: Digest,
+    /// The finished values, where a statistic is finished on ciphertexts and is.
+    pub(in crate::pipeline) values: &'a [ChunkRef],
 }
 
 impl Subject<'_> {
+    /// The objects that the shares of a phase are of.
+    fn objects(&self, phase: SharePhase) -> Vec<ChunkRef> {
+        match phase {
+            SharePhase::Values => self.values.to_vec(),
+            _ => self.result.objects(phase).map(|(chunk, ..)| chunk).collect(),
+        }
+    }
+
+    /// What every holder revealed to refresh the sums, in the study's order, checked against the commitments.
+    ///
+    /// # Errors
+    /// When somebody's is missing, is not signed by its holder for this result, or is not what was committed to.
+    pub(super) fn refreshes(&self) -> Result<Vec<Refresh>> {
+        let phase = SharePhase::Refresh;
+        let statuses = self.client.share_statuses(&self.result.job)?;
+        let commitments = self.commitments(phase, &statuses)?;
+        let commitments = commitments_to(Refresh::subject(&self.id), 0, &commitments)?;
+        let mut reveals = Vec::new();
+        for (holder, id) in self.of_everybody(phase, &statuses, |status| status.shares)? {
+            let opened = self.client.get_manifest::<Shares>(Collection::Shares, &id)?;
+            let said = opened.message;
+            if (said.job, said.phase) != (self.result.job, phase) || opened.signers != [holder] {
+                return Err(culprit(&holder, "revealed something else"));
+            }
+            reveals.push((holder.to_string(), said.refresh));
+        }
+        let revealed = reveals.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+        let objects = commitments.open(revealed).map_err(Error::corrupt)?;
+        let mut refreshes = Vec::with_capacity(objects.len());
+        for (object, holder) in objects.iter().zip(&self.study.message.key_holders) {
+            let refresh: Refresh = decode(object).map_err(Error::corrupt)?;
+            if (refresh.job, refresh.result) != (self.result.job, self.id) {
+                return Err(culprit(holder, "refreshed something else"));
+            }
+            refreshes.push(refresh);
+        }
+        Ok(refreshes)
+    }
     /// Every holder's commitments of a phase, in the study's order.
     ///
     /// # Errors
@@ -34,7 +75,10 @@ impl Subject<'_> {
         statuses: &[ShareStatus],
     ) -> Result<Vec<(Did, ShareCommitment)>> {
         let named = self.of_everybody(phase, statuses, |status| status.commitment)?;
-        let objects = self.result.objects(phase).count();
+        let objects = match phase {
+            SharePhase::Refresh => 1,
+            _ => self.objects(phase).len(),
+        };
         let read = |(holder, id): (Did, Digest)| {
             let opened =
                 self.client.get_manifest::<ShareCommitment>(Collection::ShareCommitments, &id)?;
@@ -122,7 +166,7 @@ impl<'a> Received<'a> {
         let statuses = subject.client.share_statuses(&subject.result.job)?;
         let named = subject.of_everybody(phase, &statuses, |status| status.shares)?;
         let commitments = subject.commitments(phase, &statuses)?;
-        let objects = subject.result.objects(phase).count();
+        let objects = subject.objects(phase).len();
         let read = |(holder, id): (Did, Digest)| {
             let opened = subject.client.get_manifest::<Shares>(Collection::Shares, &id)?;
             let said = opened.message;
@@ -142,7 +186,7 @@ impl<'a> Received<'a> {
 
     /// Whether `object` is one of the phase's.
     pub(in crate::pipeline) fn has(&self, object: &ChunkRef) -> bool {
-        self.subject.result.objects(self.phase).any(|(chunk, ..)| chunk == *object)
+        self.subject.objects(self.phase).contains(object)
     }
 
     /// The share of each holder of a result object, as bytes, checked against the commitments.
@@ -150,8 +194,7 @@ impl<'a> Received<'a> {
     /// # Errors
     /// When one does not open or is not what was committed to: its holder is named.
     pub(in crate::pipeline) fn shares(&self, object: &ChunkRef) -> Result<Vec<Vec<u8>>> {
-        let number =
-            self.subject.result.objects(self.phase).position(|(chunk, ..)| chunk == *object);
+        let number = self.subject.objects(self.phase).iter().position(|chunk| chunk == object);
         let number =
             number.ok_or_else(|| Error::Internal("an object of another phase".to_owned()))?;
         let mut reveals = Vec::with_capacity(self.sealed.len());

@@ -5,6 +5,7 @@
 //!
 //! - `shares`: objects of kind `ShareRecord`, one after the other;
 //! - `jobs`: JSON lines, the jobs whose result was replayed;
+//! - `finished`: JSON lines, what was given to finish a statistic: refreshes, and shares of finished values;
 //! - `agent.log`: JSON lines, what the agent did.
 //!
 //! A record that a crash cut off was never acted upon, and is dropped.
@@ -36,6 +37,46 @@ pub(in crate::pipeline) struct CheckedJob {
     pub(super) rows: Vec<(Digest, RowSet)>,
     /// People whom totals attest, by owner.
     pub(super) totals: Vec<(Did, u32)>,
+}
+
+/// What a holder gave of a job that is finished on ciphertexts.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub(super) enum Given {
+    /// A refresh: the digest of its message, which names every object by its digest.
+    Refresh {
+        /// The job.
+        job: Digest,
+        /// The digest.
+        refresh: Digest,
+    },
+    /// Shares of finished values.
+    Values {
+        /// The job.
+        job: Digest,
+        /// Digest of each `C1`.
+        masks: Vec<Digest>,
+    },
+}
+
+impl Given {
+    /// Whether one of two that differ must not be given after the other.
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Refresh { job, .. }, Self::Refresh { job: other, .. }) => job == other,
+            (Self::Values { job, masks }, Self::Values { job: other, masks: others }) => {
+                job == other || masks.iter().any(|mask| others.contains(mask))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// That nothing is given which was not written down before.
+pub(super) fn unknown() -> Error {
+    Error::input("the holder's records do not know what it committed to").with_remedy(
+        "restore the folder beside your key file from a backup; without it nothing may be shared",
+    )
 }
 
 /// The folder for what belongs to a key file.
@@ -99,6 +140,8 @@ pub(in crate::pipeline) struct Store {
     shares: Appended,
     pub(super) jobs: Vec<CheckedJob>,
     jobs_file: Appended,
+    given: Vec<Given>,
+    given_file: Appended,
     log: Appended,
     /// Held until the process ends.
     _lock: File,
@@ -129,18 +172,11 @@ impl Store {
             shares.cut(whole)?;
         }
         let ledger = ShareLedger::restore(study, plan, records).map_err(Error::corrupt)?;
-        let (jobs_file, bytes) = Appended::open(folder.join("jobs"))?;
-        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
-        let lines = bytes.get(..whole).unwrap_or_default();
-        let jobs = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-        let jobs = jobs.map(serde_json::from_slice).collect::<Result<_, _>>();
-        let jobs = jobs.map_err(|_| damaged(&jobs_file.path))?;
-        if whole < bytes.len() {
-            jobs_file.cut(whole)?;
-        }
+        let (jobs_file, jobs) = lines(folder.join("jobs"))?;
+        let (given_file, given) = lines(folder.join("finished"))?;
         let (log, _) = Appended::open(folder.join("agent.log"))?;
         sync_folder(&folder)?;
-        Ok(Self { ledger, shares, jobs, jobs_file, log, _lock: lock })
+        Ok(Self { ledger, shares, jobs, jobs_file, given, given_file, log, _lock: lock })
     }
 
     /// The ledger, and how a record of it is written down.
@@ -151,6 +187,29 @@ impl Store {
         (&mut self.ledger, |record: &ShareRecord| {
             shares.append(&encode(record).map_err(|e| Error::Internal(e.to_string()))?)
         })
+    }
+
+    /// Leave to give something of a job that is finished on ciphertexts, once and the same for ever: written down if it is
+    /// `new`, and must have been before if not.
+    ///
+    /// # Errors
+    /// When something else was given of this job, or one of these `C1` for another one.
+    pub(super) fn give(&mut self, given: Given, new: bool) -> Result<()> {
+        if self.given.contains(&given) {
+            return Ok(());
+        }
+        if self.given.iter().any(|earlier| earlier.excludes(&given)) {
+            return Err(Error::corrupt(
+                "something else was shared of this job, or this ciphertext for another job; a second share would weaken the study key",
+            )
+            .with_remedy("share nothing, and tell the other parties not to trust this server"));
+        }
+        if !new {
+            return Err(unknown());
+        }
+        self.given_file.append(&line(&given)?)?;
+        self.given.push(given);
+        Ok(())
     }
 
     /// Remembers a job as checked, once.
@@ -164,6 +223,20 @@ impl Store {
     pub(in crate::pipeline) fn note(&mut self, entry: &impl Serialize) -> Result<()> {
         self.log.append(&line(entry)?)
     }
+}
+
+/// A file of JSON lines with its values; a line that a crash cut off is dropped.
+fn lines<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<(Appended, Vec<T>)> {
+    let (file, bytes) = Appended::open(path)?;
+    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes.get(..whole).unwrap_or_default();
+    let values = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    let values = values.map(serde_json::from_slice).collect::<Result<_, _>>();
+    let values = values.map_err(|_| damaged(&file.path))?;
+    if whole < bytes.len() {
+        file.cut(whole)?;
+    }
+    Ok((file, values))
 }
 
 fn line(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -29,6 +29,8 @@ const HOLDERS: [&str; 3] = ["one", "two", "three"];
 
 struct World {
     dir: tempfile::TempDir,
+    /// Prefix of PLINK files, and a table with the phenotype CASE.
+    files: [String; 2],
     server: Child,
     url: String,
     study: Digest,
@@ -49,6 +51,20 @@ fn server_program() -> PathBuf {
     program
 }
 
+/// A server process on the data of a folder, and its address.
+fn serve(folder: &Path) -> (Child, String) {
+    let allowed = load(&folder.join("coordinator")).did().to_string();
+    let mut command = Process::new(server_program());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "2", "--allow", &allowed]);
+    command.arg("--data").arg(folder.join("data"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    (server, ready["listening"].as_str().unwrap().to_owned())
+}
+
 fn fixture(name: &str) -> String {
     let path = hegwas_fixtures::committed::data_folder().join(name);
     path.to_str().unwrap().to_owned()
@@ -57,24 +73,29 @@ fn fixture(name: &str) -> String {
 impl World {
     /// A server, a coordinator who is the analyst too, three key holders and a data owner, with a signed study and its key.
     fn new() -> Self {
+        let propose =
+            ["--people", "200", "--test", "allelic,trend,geno,dom,rec", "--min-people", "50"];
         let dir = tempfile::tempdir().unwrap();
+        Self::with(dir, [fixture("small"), fixture("small.pheno.tsv")], &propose)
+    }
+
+    /// With a study of these files, proposed with these arguments.
+    fn with(dir: tempfile::TempDir, files: [String; 2], propose: &[&str]) -> Self {
         for name in [&HOLDERS[..], &["coordinator", "owner"]].concat() {
             let identity = Identity::generate(1).unwrap();
             identity.create(&dir.path().join(name), &crate::keys::Protection::None).unwrap();
         }
-        let allowed = load(&dir.path().join("coordinator")).did().to_string();
-        let mut command = Process::new(server_program());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "2", "--allow", &allowed]);
-        command.arg("--data").arg(dir.path().join("data"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut server = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let url = ready["listening"].as_str().unwrap().to_owned();
-        let mut world = Self { dir, server, url, study: Digest::default() };
-        world.found();
+        let (server, url) = serve(dir.path());
+        let mut world = Self { dir, files, server, url, study: Digest::default() };
+        world.found(propose);
         world
+    }
+
+    /// Kills the server and starts it again on the same data.
+    fn restart(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        (self.server, self.url) = serve(self.dir.path());
     }
 
     fn path(&self, name: &str) -> String {
@@ -95,7 +116,7 @@ impl World {
     }
 
     /// From the draft to the key.
-    fn found(&mut self) {
+    fn found(&mut self, terms: &[&str]) {
         self.run("coordinator", &["study", "draft", "--name", "S", "--purpose", "P"]).unwrap();
         let draft = self.client("coordinator").drafts().unwrap()[0].id.to_string();
         for who in [&HOLDERS[..], &["owner"]].concat() {
@@ -108,15 +129,22 @@ impl World {
         let replayed = self.run("owner", &["study", "join", &self.path("one.invitation")]);
         assert!(matches!(replayed, Err(Error::Net(_))), "an invitation is used once");
 
-        let (small, panel) = (fixture("small"), self.path("panel"));
-        let make = ["hegwas", "panel", "--bfile", &small, "--palindromic", "keep", "--out", &panel];
+        let (bfile, panel) = (&self.files[0], self.path("panel"));
+        let make = ["hegwas", "panel", "--bfile", bfile, "--palindromic", "keep", "--out", &panel];
         dispatch(Cli::try_parse_from(make).unwrap().command, &Console::silent()).unwrap();
         let propose = [
             &[
-                "study", "propose", &draft, "--panel", &panel, "--people", "200", "--also",
+                "study",
+                "propose",
+                &draft,
+                "--panel",
+                &panel,
+                "--also",
                 "analyst",
+                "--max-jobs",
+                "4",
             ],
-            &["--test", "allelic,trend,geno,dom,rec", "--min-people", "50", "--max-jobs", "4"][..],
+            terms,
         ]
         .concat();
         self.run("coordinator", &propose).unwrap();
@@ -145,8 +173,8 @@ impl World {
     /// Encrypts the small cohort for the study, grants it, and runs a job over it; the job.
     fn compute(&self) -> Digest {
         let (client, study) = (self.client("owner"), self.terms().message);
-        let (bfile, pheno) = (fixture("small"), fixture("small.pheno.tsv"));
-        let encrypt = ["hegwas", "encrypt", "--bfile", &bfile, "--pheno", &pheno, "--pheno-name"];
+        let [bfile, pheno] = &self.files;
+        let encrypt = ["hegwas", "encrypt", "--bfile", bfile, "--pheno", pheno, "--pheno-name"];
         let encrypt = [&encrypt[..], &["CASE", "--out", "x", "--key", "x"]].concat();
         let Command::Encrypt(args) = Cli::try_parse_from(encrypt).unwrap().command else {
             panic!("another command")
@@ -214,6 +242,8 @@ impl World {
 fn load(key: &Path) -> Identity {
     Identity::load(key, &PassphraseSource::Terminal).unwrap()
 }
+
+mod finishing;
 
 #[test]
 fn a_consortium_from_invitation_to_table() {
@@ -316,7 +346,8 @@ fn a_tampered_share_is_named_and_a_withdrawn_grant_ends_sharing() {
             SealedShares { recipient, chunks: chunks.collect() }
         })
         .collect();
-    let shares = sign(&Shares { job, phase, sealed }, cheat.identity()).unwrap();
+    let shares =
+        sign(&Shares { job, phase, sealed, refresh: Vec::new() }, cheat.identity()).unwrap();
     cheat.put_manifest(Collection::Shares, &shares).unwrap();
     let said = world.agent("one", &[]).unwrap_err().to_string();
     assert!(said.contains(&world.did("three").to_string()), "{said}");

@@ -142,7 +142,7 @@ fn bad_commitments_and_shares_are_refused() {
     let mut recipients = [party(1), party(2)];
     recipients.sort();
     let sealed = recipients.map(|recipient| SealedShares { recipient, chunks: vec![chunk("s")] });
-    let good = Shares { job, phase, sealed: sealed.to_vec() };
+    let good = Shares { job, phase, sealed: sealed.to_vec(), refresh: Vec::new() };
     round_trips(&good);
     is_refused(&good, |s| s.sealed.reverse());
     is_refused(&good, |s| s.sealed.clear());

@@ -344,7 +344,7 @@ pub fn shares(
             SealedShares { recipient, chunks }
         })
         .collect();
-    (Shares { job: result.job, phase, sealed }, objects)
+    (Shares { job: result.job, phase, sealed, refresh: Vec::new() }, objects)
 }
 
 /// Planes of a study that sums as little as possible.
