@@ -15,7 +15,7 @@ fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = hegwas_bench::machine::root();
     fs::create_dir(folder.path().join("docs")).unwrap();
-    for name in ["README.md", "docs/performance.md"] {
+    for name in ["README.md", "docs/performance.md", "docs/comparison.md"] {
         fs::copy(root.join(name), folder.path().join(name)).unwrap();
     }
     folder
@@ -29,8 +29,18 @@ fn read(root: &tempfile::TempDir, name: &str) -> String {
 fn tables_plots_and_readme_come_from_the_records() {
     let root = checkout();
     let changed = report::make(&records(), root.path(), false).unwrap();
-    let all =
-        ["docs/performance.md", "README.md", "docs/plots/people.svg", "docs/plots/variants.svg"];
+    let all = [
+        "docs/performance.md",
+        "docs/comparison.md",
+        "README.md",
+        "docs/plots/people.svg",
+        "docs/plots/variants.svg",
+        "docs/plots/schemes.svg",
+        "docs/plots/schemes-bytes.svg",
+        "docs/plots/schemes-people.svg",
+        "docs/plots/schemes-variants.svg",
+        "docs/comparison.html",
+    ];
     assert_eq!(changed, all);
 
     let performance = read(&root, "docs/performance.md");
@@ -94,7 +104,9 @@ fn without_records_the_documents_say_so() {
     report::make(&root.path().join("nowhere"), root.path(), false).unwrap();
     let performance = read(&root, "docs/performance.md");
     assert_eq!(performance.matches("No record yet").count(), 9);
-    assert!(read(&root, "README.md").contains("No record yet."));
+    assert_eq!(read(&root, "README.md").matches("No record yet.").count(), 2);
+    assert_eq!(read(&root, "docs/comparison.md").matches("No record yet.").count(), 4);
+    assert!(read(&root, "docs/comparison.html").contains("No record yet."));
 }
 
 #[test]
