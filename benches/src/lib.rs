@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cohort;
 pub mod compare;
 mod error;
+pub mod finish;
 pub mod job;
 pub mod kernel;
 pub mod keys;
