@@ -79,6 +79,23 @@ fn tables_plots_and_readme_come_from_the_records() {
         "{readme}"
     );
     assert!(readme.contains("privacy costs a factor of 22.0"), "{readme}");
+    // A scheme that was measured whole, and one that was measured in part.
+    for line in [
+        "| hegwas, n2048-q50 | server multiplies | 5.00 | 7.03 | 1.05 | 1.00 | 1.00 | 1.00 |",
+        "| Another scheme | server multiplies | 10.0 * | ",
+        " * | 1.58 * | 2.00 * | ",
+        " * | 1.50 * |",
+    ] {
+        assert!(readme.contains(line), "{line}\n{readme}");
+    }
+    let comparison = read(&root, "docs/comparison.md");
+    for line in [
+        "in the median trial 0.0500 processors were busy with something else",
+        "| hegwas, n2048-q50 | 0.0100 | 2.19 | 5.00 | 7.03 | 1.05 | 9.52 % | 40.0 | 76.9 | 10.0 | 9.00 | 0 |",
+        "| other | 200 x 16,384 | 8 x 2,048 | 2 | 2, 3 |",
+    ] {
+        assert!(comparison.contains(line), "{line}\n{comparison}");
+    }
     let plot = read(&root, "docs/plots/variants.svg");
     assert!(plot.contains("Blatt 2020 (28 cores)") && plot.contains("<polyline"));
 }
