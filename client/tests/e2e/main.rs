@@ -12,9 +12,12 @@ mod bad_files;
 mod bad_objects;
 #[path = "../common/mod.rs"]
 mod common;
+mod consortium;
 mod crashes;
 mod examples;
+mod filesets;
 mod no_plaintext;
+mod party;
 mod pooled;
 mod proxy;
 mod scan;
