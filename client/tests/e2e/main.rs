@@ -10,12 +10,14 @@
 
 mod bad_files;
 mod bad_objects;
+mod cheats;
 #[path = "../common/mod.rs"]
 mod common;
 mod consortium;
 mod crashes;
 mod examples;
 mod filesets;
+mod liar;
 mod no_plaintext;
 mod party;
 mod pooled;

@@ -102,6 +102,11 @@ pub struct Consortium {
 impl Consortium {
     /// Homes and a server that knows the coordinator alone, started with `more` options.
     pub fn new(holders: usize, owners: &[&str], more: &[&str]) -> Self {
+        Self::listening("127.0.0.1:0", holders, owners, more)
+    }
+
+    /// The same with a server that listens there.
+    pub fn listening(listen: &str, holders: usize, owners: &[&str], more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let party = |name: &str| Party::new(dir.path(), name);
         let mut coordinator = party("coordinator");
@@ -109,7 +114,7 @@ impl Consortium {
         let mut owners: Vec<Party> = owners.iter().map(|name| party(name)).collect();
         let mut analyst = party("analyst");
         let data = dir.path().join("server");
-        let server = Server::start(&data, "127.0.0.1:0", &coordinator.did, more);
+        let server = Server::start(&data, listen, &coordinator.did, more);
         let everybody = holders.iter_mut().chain(&mut owners);
         for party in everybody.chain([&mut coordinator, &mut analyst]) {
             party.url.clone_from(&server.url);
@@ -129,11 +134,18 @@ impl Consortium {
             .chain(self.owners.iter().map(|p| (p, "data-owner")))
             .chain([(&self.analyst, "analyst")]);
         for (party, role) in invited {
-            let file = format!("{}.invitation", party.name);
+            let file = format!("{}.{}.invitation", party.name, &draft[..8]);
             coordinator.run(&["study", "invite", &draft, "--role", role, "--out", &file]);
             assert_eq!(party.run(&["study", "join", &coordinator.path(&file)]), draft);
         }
         draft
+    }
+
+    /// Has the study's key made.
+    pub fn make_key(&self, study: &str) {
+        for _ in 0..2 {
+            self.holders.iter().for_each(|holder| drop(holder.run(&["study", "advance", study])));
+        }
     }
 
     /// Proposes a study on the coordinator's file `panel` and has it signed; the study. Its key is not made yet.
