@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod cohort;
 mod error;
+pub mod finish;
 pub mod job;
 pub mod kernel;
 pub mod keys;

@@ -33,6 +33,13 @@ struct Party {
     did: String,
 }
 
+impl Party {
+    fn client(&self, url: &str) -> Client {
+        let identity = Identity::load(&self.key, &PassphraseSource::from(None::<PathBuf>)).unwrap();
+        Client::new(url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap()
+    }
+}
+
 struct World {
     dir: tempfile::TempDir,
     server: Server,
@@ -99,21 +106,26 @@ impl World {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Has the holder run a job and open it; the table.
-    fn table(&self, inputs: &[String], manifests: &[PathBuf], out: &str) -> Vec<u8> {
+    /// Has the holder run a job; its id.
+    fn job(&self, inputs: &[String]) -> String {
         let mut command = self.command(&self.holder, &["run", "new", "--study", &self.study]);
-        let job = run(command.args(inputs)).trim().to_owned();
-        // Without the manifests nobody could tell what the sites lack.
-        let out = self.path(out);
-        let args = ["result", &job, "--test", ALL_TESTS];
-        let mut command = self.command(&self.holder, &args);
-        refused(&command.arg("--out").arg(&out).output().unwrap(), 3, &["--manifest", "owner"]);
-        let mut command = self.command(&self.holder, &args);
+        run(command.args(inputs)).trim().to_owned()
+    }
+
+    /// Has the holder open a result: what the inputs lack is in `manifests` or else on the server.
+    fn open(&self, job: &str, manifests: &[PathBuf], out: &str) -> std::process::Output {
+        let mut command = self.command(&self.holder, &["result", job, "--test", ALL_TESTS]);
         for manifest in manifests {
             command.arg("--manifest").arg(manifest);
         }
-        run(command.arg("--out").arg(&out));
-        std::fs::read(out.with_extension("assoc.tsv")).unwrap()
+        command.arg("--out").arg(self.path(out)).output().unwrap()
+    }
+
+    /// The table of a result.
+    fn table(&self, job: &str, manifests: &[PathBuf], out: &str) -> Vec<u8> {
+        let output = self.open(job, manifests, out);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(self.path(out).with_extension("assoc.tsv")).unwrap()
     }
 
     /// The same table without encryption.
@@ -142,9 +154,7 @@ fn create(
     planes: &[PlaneKind],
     participation: Participation,
 ) -> String {
-    let identity = Identity::load(&holder.key, &PassphraseSource::from(None::<PathBuf>)).unwrap();
-    let client =
-        Client::new(url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap();
+    let client = holder.client(url);
     let identity = client.identity();
     let text = std::fs::read(panel).unwrap();
     let panel = Panel::read_text(text.as_slice()).unwrap();
@@ -264,6 +274,11 @@ fn check(
                 granted.push((site, dataset.clone(), grant.clone()));
                 (dataset, text(&made["phenotype"]), grant)
             } else {
+                // A job by name is over everybody, or there is none.
+                let by_name =
+                    ["run", "new", "--study", &world.study, "--phenotype-name", name, "--detach"];
+                let output = world.command(&world.holder, &by_name).output().unwrap();
+                refused(&output, 3, &["has sent no phenotype", "--without", name]);
                 let folder = world.path(&format!("out{site}-0")).join("dataset");
                 let args = ["--json", "encrypt", "--study", &world.study, "--pheno-name", name];
                 let mut command = world.command(owner, &args);
@@ -284,9 +299,21 @@ fn check(
                 inputs.extend([format!("--{word}"), id]);
             }
         }
-        let found = world.table(&inputs, &manifests, &format!("pooled{round}"));
         let expected = world.expected(&all, pheno, name);
+        let given =
+            if round == 0 { inputs } else { vec!["--phenotype-name".into(), (*name).into()] };
+        let job = world.job(&given);
+        let found = world.table(&job, &[], &format!("pooled{round}"));
         assert!(found == expected, "{name}: the pooled table is not the merged cohort's");
+        if round == 0 {
+            continue;
+        }
+        // Where an owner has erased its data, its files say what they lacked.
+        let (site, dataset, _) = &granted[0];
+        let owner = world.owners[*site].client(&world.server.url);
+        owner.delete(Collection::Datasets, &dataset.parse().unwrap()).unwrap();
+        refused(&world.open(&job, &[], "erased"), 3, &["--manifest", "owner"]);
+        assert!(world.table(&job, &manifests, "erased") == expected);
     }
 }
 
@@ -349,7 +376,7 @@ fn a_job_by_name_takes_what_is_granted_and_says_so() {
     let table = std::fs::read(out.with_extension("assoc.tsv")).unwrap();
     assert!(table == plaintext_table("small", site.dir.path(), &["--test", ALL_TESTS]));
     // A granted dataset is never left out in silence.
-    refused(&by_name(&["OTHER"]), 3, &[&ids.dataset, "--without", &ids.grant]);
+    refused(&by_name(&["OTHER"]), 3, &["has sent no phenotype OTHER", &ids.dataset, "--without"]);
     refused(&by_name(&["OTHER", "--without", &ids.dataset]), 3, &["check its name"]);
 }
 
