@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use gwas::wire::{ChunkRef, JobResult, SharePhase, Study};
+use gwas::wire::status::{Action, ShareStatus};
+use gwas::wire::{
+    ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, JobResult, Phenotype, SharePhase,
+    Shares, Study,
+};
 use he_core::arith::Ring;
 use he_core::codec::{HEADER_LEN, Header, Kind, encode};
 use he_core::result::SwitchedUnit;
@@ -312,4 +317,141 @@ fn once_shared_it_stays_the_same(world: &World, job: &str, lies: &[(&str, Lie)])
 fn is_sealed(bytes: &[u8]) -> bool {
     bytes.get(..HEADER_LEN).and_then(|h| Header::parse(h).ok()).map(|h| h.kind)
         == Some(Kind::SealedShare)
+}
+
+#[test]
+fn what_was_tampered_with_is_refused_by_name() {
+    let world = World::new();
+    let made = world.encrypt(SITE, &[]);
+    let inputs = world.grant(SITE, &made, &world.study, &[]);
+    let job = world.run(&world.study, &inputs);
+    let holder = world.client(&world.c.holders[0]);
+    let [dataset, phenotype, grant] = [1, 3, 5].map(|n| inputs[n].parse().unwrap());
+    let data = holder.get_manifest::<Dataset>(Collection::Datasets, &dataset).unwrap().message;
+    let weights = holder.get_manifest::<Phenotype>(Collection::Phenotypes, &phenotype);
+    let weights = weights.unwrap().message;
+    let terms = holder.get_manifest::<GrantTerms>(Collection::Grants, &grant).unwrap().message;
+
+    // One bit of anything that a share depends on.
+    let manifests = [("jobs", job.parse().unwrap()), ("studies", world.study.parse().unwrap())];
+    let manifests = manifests.into_iter().chain([
+        ("grants", grant),
+        ("datasets", dataset),
+        ("phenotypes", phenotype),
+    ]);
+    let chunks = [data.chunks[0], weights.chunks[0], terms.switching_key];
+    for (word, id) in manifests.chain(chunks.map(|c| ("chunks", c.digest))) {
+        let flipped = Some(format!("GET /v1/{word}/{id}"));
+        no_share(&world, &Lie { flipped, ..Lie::default() }, &[&id.to_string()]);
+    }
+    // A grant that somebody else than the owner of the data signed, in a job that names it.
+    let forger = world.client(&world.c.coordinator);
+    let sign = |mut envelope: Envelope| {
+        let identity = forger.identity();
+        envelope.sign(identity.did(), |bytes| identity.sign(bytes));
+        (envelope.id(), envelope.to_bytes().unwrap())
+    };
+    let later = GrantTerms { expires: terms.expires + 1, ..terms };
+    let (forged, bytes) = sign(Envelope::new(&later).unwrap());
+    let mut lie = Lie::default();
+    lie.answers.insert(format!("GET /v1/grants/{forged}"), bytes);
+    let honest = forger.get_manifest::<Job>(Collection::Jobs, &job.parse().unwrap()).unwrap();
+    let mut other = honest.message;
+    other.inputs = vec![JobInput::Rows { dataset, phenotype, grant: forged }];
+    let (other, bytes) = sign(Envelope::new(&other).unwrap());
+    lie.answers.insert(format!("GET /v1/jobs/{other}"), bytes);
+    lie.answers.insert(format!("GET /v1/jobs/{other}/shares"), b"[]".to_vec());
+    lie.words.push((job.clone(), other.to_string()));
+    no_share(&world, &lie, &[&forged.to_string(), "not signed by one of the study's data owners"]);
+
+    // Sealed shares on their way to the analyst.
+    for _ in 0..4 {
+        for number in 0..3 {
+            assert!(world.agent(number, &world.study, &[]).status.success());
+        }
+    }
+    let analyst = world.client(&world.c.analyst);
+    let sums = |s: &&ShareStatus| s.phase == SharePhase::Sums;
+    let statuses = analyst.share_statuses(&job.parse().unwrap()).unwrap();
+    let shares = statuses.iter().find(sums).unwrap().shares.unwrap();
+    let sealed = analyst.get_manifest::<Shares>(Collection::Shares, &shares).unwrap().message;
+    let own = sealed.sealed.iter().find(|s| s.recipient == analyst.did()).unwrap();
+    let result = ["result", &job, "--test", "allelic", "--out", "table"];
+    for (word, id) in [("shares", shares), ("chunks", own.chunks[0].digest)] {
+        let flipped = Some(format!("GET /v1/{word}/{id}"));
+        let lie = Lie { flipped, ..Lie::default() };
+        let output = world.liar.telling(&lie, || world.c.analyst.command(&result).output());
+        refused(&output.unwrap(), 7, &[&id.to_string()]);
+    }
+    // Shares of one holder in the place of another's are its fault by name.
+    let others = statuses.iter().filter(sums).nth(1).unwrap().shares.unwrap();
+    let lie = Lie { words: vec![(shares.to_string(), others.to_string())], ..Lie::default() };
+    let output = world.liar.telling(&lie, || world.c.analyst.command(&result).output());
+    let party = statuses.iter().find(sums).unwrap().party.to_string();
+    refused(&output.unwrap(), 7, &[&party]);
+    world.c.analyst.run(&result);
+}
+
+/// The first holder's agent refuses with all of `words`, and says nothing to the server.
+fn no_share(world: &World, lie: &Lie, words: &[&str]) {
+    world.liar.take_received();
+    let output = world.liar.telling(lie, || world.agent(0, &world.study, &[]));
+    let said = text(&output);
+    assert!(!output.status.success(), "{words:?}: {said}");
+    assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+    let sent = world.liar.take_received();
+    assert!(sent.iter().all(|(name, _)| name.starts_with("GET ")), "{words:?}: {sent:?}");
+    assert_eq!(world.ledger(0, &world.study), 0, "{words:?}");
+}
+
+#[test]
+fn limits_hold_and_outsiders_get_nothing() {
+    let world = World::new();
+    let made = world.encrypt(SITE, &[]);
+    let inputs = world.grant(SITE, &made, &world.study, &["--for", "15s"]);
+    let short = world.run(&world.study, &inputs);
+    let granted = Instant::now();
+    let inputs = world.grant(SITE, &made, &world.study, &[]);
+    let job = world.run(&world.study, &inputs);
+
+    // Who is no party sees nothing; a data owner sees no result and holds no key.
+    let stranger = world.c.stranger();
+    stranger.refused(&["study", "status", &world.study], 6, &["server refused"]);
+    stranger.refused(&["agent", "--study", &world.study, "--once"], 6, &["server refused"]);
+    stranger.refused(&["result", &job, "--out", "table"], 6, &["server refused"]);
+    let owner = &world.c.owners[SITE];
+    owner.refused(&["agent", "--study", &world.study, "--once"], 3, &["key holders"]);
+    let coordinator = &world.c.coordinator;
+    for party in [owner, coordinator, &world.c.holders[0], &world.c.analyst] {
+        let output = party.command(&["result", &job, "--out", "table"]).output().unwrap();
+        assert!(!output.status.success() && !party.home.join("table.assoc.tsv").exists());
+    }
+
+    // A grant that has ended, by the holder's own clock.
+    std::thread::sleep(Duration::from_secs(16).saturating_sub(granted.elapsed()));
+    let output = world.agent(1, &world.study, &[]);
+    let said = text(&output);
+    assert!(said.contains(&short) && said.contains("grant"), "{said}");
+
+    // Too few cases show in the totals, and the sums stay closed.
+    for _ in 0..2 {
+        for holder in 0..3 {
+            let output = world.agent(holder, &world.study, &["--min-cases", "1000"]);
+            assert!(text(&output).contains(&short));
+        }
+    }
+    let said = text(&world.agent(0, &world.study, &["--min-cases", "1000"]));
+    assert!(
+        said.contains(&format!("job {job}: no share is given: fewer than 1000 cases")),
+        "{said}"
+    );
+    let status = world.client(coordinator).study_status(&world.study.parse().unwrap()).unwrap();
+    let waiting: Vec<_> = status
+        .todo
+        .iter()
+        .filter(|todo| todo.job.is_some_and(|j| j.to_string() == job))
+        .map(|todo| todo.action)
+        .collect();
+    assert_eq!(waiting, [Action::CommitSums; 3]);
+    world.c.analyst.refused(&["result", &job, "--out", "table"], 3, &["can't be decrypted yet"]);
 }

@@ -65,14 +65,6 @@ fn merged(whole: &Files, owners: &[&str]) -> Files {
     merged
 }
 
-/// What one party has made for a study, by their names on the server.
-#[derive(Clone)]
-struct Contribution {
-    dataset: String,
-    phenotype: String,
-    grant: String,
-}
-
 /// A study with its key, whose holders' agents run.
 struct Running<'a> {
     consortium: &'a Consortium,
@@ -83,42 +75,30 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Encrypts one's files and uploads them. A site that sums its files itself has nothing but sums.
-    fn contribute(&self, owner: &Party, name: &str) -> (Vec<String>, Option<Contribution>) {
-        let pheno = self.pheno.to_str().unwrap();
-        let encrypt = ["encrypt", "--study", &self.study, "--server", &owner.url, "--pheno", pheno];
-        let encrypt = [&encrypt[..], &["--pheno-name", name]].concat();
+    /// Encrypts one's files and uploads them; the dataset. A site that sums its files itself has nothing but sums.
+    fn contribute(&self, owner: &Party, name: &str) -> Option<String> {
         let files = ["--bfile", "cohort", "--build", "GRCh37", "--palindromic", "keep", "--out"];
-        let mut args = [&encrypt[..], &files].concat();
         if owner.name == TOTALS {
-            let made = owner.json(&[&args[..], &[name, "--totals"]].concat());
-            assert!(made["dataset"].is_null() && made["phenotype"].is_null());
-            return (vec!["--totals".to_owned(), text(&made["totals"])], None);
+            let made = self.encrypt(owner, name, &[&files[..], &[name, "--totals"]].concat());
+            assert!(made["dataset"].is_null() && made["totals"].is_string(), "{made}");
+            return None;
         }
-        args.push("first");
-        let made = owner.json(&args);
-        let dataset = text(&made["dataset"]);
-        let grant = owner.run(&["grant", "new", "--dataset", &dataset, "--study", &self.study]);
-        let made = Contribution { dataset, phenotype: text(&made["phenotype"]), grant };
-        (made.arguments(), Some(made))
+        let made = self.encrypt(owner, name, &[&files[..], &["first"]].concat());
+        let dataset = made["dataset"].as_str().unwrap();
+        owner.run(&["grant", "new", "--dataset", dataset, "--study", &self.study]);
+        Some(dataset.to_owned())
     }
 
-    /// Encrypts another phenotype for what was contributed before.
-    fn contribute_again(&self, owner: &Party, name: &str, before: &Contribution) -> Vec<String> {
+    fn encrypt(&self, owner: &Party, name: &str, more: &[&str]) -> serde_json::Value {
         let pheno = self.pheno.to_str().unwrap();
         let encrypt = ["encrypt", "--study", &self.study, "--server", &owner.url, "--pheno", pheno];
-        let encrypt = [&encrypt[..], &["--pheno-name", name]].concat();
-        let made = owner
-            .json(&[&encrypt[..], &["--dataset", "first/dataset", "--out", "second"]].concat());
-        assert_eq!(text(&made["dataset"]), before.dataset);
-        Contribution { phenotype: text(&made["phenotype"]), ..before.clone() }.arguments()
+        owner.json(&[&encrypt[..], &["--pheno-name", name], more].concat())
     }
 
     /// Has a job computed and waits until all key holders have shared it; the job.
-    fn release(&mut self, inputs: &[String]) -> String {
-        let coordinator = &self.consortium.coordinator;
-        let mut command = coordinator.command(&["run", "new", "--study", &self.study]);
-        let job = run(command.args(inputs)).trim().to_owned();
+    fn release(&mut self, phenotype: &str) -> String {
+        let job = ["run", "new", "--study", &self.study, "--phenotype-name", phenotype];
+        let job = self.consortium.coordinator.run(&job);
         let started = Instant::now();
         loop {
             let status = self.consortium.analyst.json(&["run", "status", &job]);
@@ -137,17 +117,7 @@ impl Running<'_> {
     /// The table that the analyst makes of a job.
     fn table(&self, job: &str, out: &str) -> PathBuf {
         let analyst = &self.consortium.analyst;
-        let mut command = analyst.command(&["result", job, "--test", TESTS, "--out", out]);
-        // Its owners hand over what says which variants they lack, and which people take part.
-        for owner in self.consortium.owners.iter().filter(|o| o.name != TOTALS) {
-            for folder in ["first/dataset", "first/phenotype", "second/phenotype"] {
-                let manifest = owner.home.join(folder).join("manifest.hegwas");
-                if manifest.exists() {
-                    command.arg("--manifest").arg(manifest);
-                }
-            }
-        }
-        run(&mut command);
+        analyst.run(&["result", job, "--test", TESTS, "--out", out]);
         analyst.home.join(out).with_extension("assoc.tsv")
     }
 
@@ -165,19 +135,6 @@ impl Running<'_> {
         let line = answer.lines().find_map(|l| l.strip_prefix("hegwas_received_bytes_total "));
         line.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
     }
-}
-
-impl Contribution {
-    fn arguments(&self) -> Vec<String> {
-        let Self { dataset, phenotype, grant } = self;
-        ["--dataset", dataset, "--phenotype", phenotype, "--grant", grant]
-            .map(str::to_owned)
-            .to_vec()
-    }
-}
-
-fn text(value: &serde_json::Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
 }
 
 /// Compares a pooled table with the merged files: all bytes with our own of the plaintext, all statistics with the oracle,
@@ -260,14 +217,10 @@ fn four_altered_sites_and_three_key_holders_equal_plink() {
     wait_for_the_key(&mut running);
 
     let (first, second) = ("hi_ENSG00000172404", "hi_ENSG00000100372");
-    let (mut inputs, mut contributions) = (Vec::new(), HashMap::new());
-    for owner in &c.owners {
-        let (arguments, contribution) = running.contribute(owner, first);
-        inputs.extend(arguments);
-        contributions.extend(contribution.map(|made| (owner.name.clone(), made)));
-    }
+    let contribute = |owner| running.contribute(owner, first);
+    let datasets: Vec<Option<String>> = c.owners.iter().map(contribute).collect();
     let genotypes = running.received();
-    let job = running.release(&inputs);
+    let job = running.release(first);
     let table = running.table(&job, "first");
     let merged = merged(&whole, &owners);
     let prefix = c.dir.path().join("merged");
@@ -283,16 +236,19 @@ fn four_altered_sites_and_three_key_holders_equal_plink() {
 
     // Another phenotype: weights and totals, no genotypes.
     let before = running.received();
-    let mut inputs = Vec::new();
-    for owner in &c.owners {
-        inputs.extend(match contributions.get(&owner.name) {
-            Some(before) => running.contribute_again(owner, second, before),
-            None => running.contribute(owner, second).0,
-        });
+    for (owner, dataset) in c.owners.iter().zip(&datasets) {
+        match dataset {
+            Some(dataset) => {
+                let files = ["--dataset", "first/dataset", "--out", "second"];
+                let made = running.encrypt(owner, second, &files);
+                assert_eq!(made["dataset"], dataset.as_str());
+            }
+            None => assert_eq!(running.contribute(owner, second), None),
+        }
     }
     let sent = running.received() - before;
     assert!(sent < genotypes / 10, "{sent} bytes; the first phenotype came with {genotypes}");
-    let job = running.release(&inputs);
+    let job = running.release(second);
     check(&running.table(&job, "second"), (&merged, &prefix), &panel, &pheno, second);
     for party in c.owners.iter().chain(&c.holders).chain([&c.analyst, &c.coordinator]) {
         party.run(&["log", "verify", &running.study]);

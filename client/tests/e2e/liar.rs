@@ -12,6 +12,8 @@ pub struct Lie {
     pub answers: HashMap<String, Vec<u8>>,
     /// Text that is replaced in all JSON but the log, of which every party keeps the head.
     pub words: Vec<(String, String)>,
+    /// `METHOD path` of which the last bit of the honest answer is changed.
+    pub flipped: Option<String>,
 }
 
 #[derive(Default)]
@@ -121,7 +123,7 @@ impl Shared {
                     let line = format!("HTTP/1.1 {status} Lie");
                     Message { line, headers, body: body.clone() }
                 }
-                None => self.ask(&request, &name, &lie.words),
+                None => self.ask(&request, &name, &lie),
             };
             if client.write_all(&answer.bytes(&answer.line)).is_err() {
                 return;
@@ -129,8 +131,8 @@ impl Shared {
         }
     }
 
-    /// The honest answer, with words replaced.
-    fn ask(&self, request: &Message, name: &str, words: &[(String, String)]) -> Message {
+    /// The honest answer, with a bit changed or words replaced.
+    fn ask(&self, request: &Message, name: &str, lie: &Lie) -> Message {
         let mut server = TcpStream::connect(self.upstream.lock().unwrap().as_str()).unwrap();
         // Of this version of HTTP an answer ends with the connection.
         server.write_all(&request.bytes(&format!("{name} HTTP/1.0"))).unwrap();
@@ -139,10 +141,13 @@ impl Shared {
         let json = |h: &(String, String)| h.0 == "content-type" && h.1.contains("json");
         if answer.headers.iter().any(json) && !name.contains("/log") {
             let mut text = String::from_utf8(answer.body).unwrap();
-            for (from, to) in words {
+            for (from, to) in &lie.words {
                 text = text.replace(from, to);
             }
             answer.body = text.into_bytes();
+        }
+        if lie.flipped.as_deref() == Some(name) {
+            *answer.body.last_mut().unwrap() ^= 1;
         }
         answer
     }

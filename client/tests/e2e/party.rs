@@ -141,6 +141,11 @@ impl Consortium {
         draft
     }
 
+    /// Somebody whom nobody knows.
+    pub fn stranger(&self) -> Party {
+        Party { url: self.server.url.clone(), ..Party::new(self.dir.path(), "stranger") }
+    }
+
     /// Has the study's key made.
     pub fn make_key(&self, study: &str) {
         for _ in 0..2 {
