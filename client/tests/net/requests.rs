@@ -131,6 +131,7 @@ fn a_job_is_followed_through_broken_streams() {
         total: 3,
         seconds: 0.5,
         result: None,
+        finished: None,
         error: None,
     };
     let event =

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use gwas::finish::FinishPlan;
 use gwas::wire::status::JobState;
-use gwas::wire::{
-    ChunkRef, Did, Job, JobResult, Refresh, ShareCommitment, SharePhase, Shares, Study,
-};
+use gwas::wire::{Did, Job, JobResult, Refresh, ShareCommitment, SharePhase, Shares, Study};
 use he_core::Digest;
 use he_core::ceremony::share_round;
 use he_core::codec::{Kind, decode};
@@ -219,8 +217,8 @@ async fn refreshing(
         ),
     )?;
     let study_id = offered.app.index.job(job).await?.ok_or(ApiError::NotFound("job"))?.study;
-    let lists: [(&[ChunkRef], Kind, Option<[u8; 16]>); 3] = [
-        (&refresh.shares, Kind::DecryptionShare, None),
+    let lists = [
+        (refresh.shares.as_slice(), Kind::DecryptionShare, None),
         (&refresh.masks, Kind::CkksMaskCiphertext, Some(job.short())),
         (&refresh.relinearisation, Kind::CkksRelinShare, Some(study_id.short())),
     ];
