@@ -1,1 +1,184 @@
+//! Plans, batches and public factors.
 
+use he_core::ckks::Clear;
+use he_core::{Plan, PlanRequest};
+
+use super::*;
+use crate::wire::{Bitmap, Did, Participation, PlaneKind, Statistic, StudyLimits};
+
+fn study(holders: u8, variants: u32, smallest_frequency: u32) -> Study {
+    let party = |seed: u8| {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        Did::new(key.verifying_key().to_bytes()).unwrap()
+    };
+    let mut key_holders: Vec<Did> = (1..=holders).map(party).collect();
+    key_holders.sort();
+    let request = PlanRequest {
+        holders: holders.into(),
+        smudging_bits: 40,
+        mask_bits: 40,
+        values: 1 << 20,
+        datasets: 4,
+        ..PlanRequest::sole_holder(1000)
+    };
+    Study {
+        name: "x".into(),
+        purpose: "y".into(),
+        draft: None,
+        plan: Plan::new(request).unwrap(),
+        build: String::new(),
+        panel: Digest::of(b"panel"),
+        variants,
+        planes: vec![PlaneKind::Dosage],
+        statistics: vec![Statistic::Allelic],
+        release: Release::Statistic { smallest_frequency },
+        participation: Participation::Public,
+        coordinator: party(1),
+        data_owners: vec![party(1)],
+        analysts: Vec::new(),
+        sealing_keys: Vec::new(),
+        key_holders,
+        limits: StudyLimits { max_jobs: 4, ..StudyLimits::open(1) },
+        created: 0,
+        nonce: [1; 16],
+    }
+}
+
+#[test]
+fn the_set_follows_the_smallest_frequency_and_roots_stay_exact() {
+    for (frequency, params) in [
+        (50_000, CkksParams::N32768Q750),
+        (13_900, CkksParams::N32768Q850),
+        (500_000, CkksParams::N32768Q750),
+        (2_000, CkksParams::N65536Q1700),
+    ] {
+        for holders in [1, 3] {
+            let plan = FinishPlan::new(&study(holders, 85_485, frequency)).unwrap();
+            assert_eq!(plan.params(), params, "{frequency}");
+            for chi2 in [0.0, 1.0, 30.0, 174.0] {
+                assert!(plan.z_error(chi2) < 0.01, "{frequency} {chi2}: {}", plan.z_error(chi2));
+            }
+        }
+    }
+    for bad in [0, 99, 500_001, u32::MAX] {
+        let refused = FinishPlan::new(&study(1, 10, bad));
+        assert!(matches!(refused, Err(FinishError::Frequency)), "{bad}");
+    }
+    let counts = Study { release: Release::Counts, ..study(1, 10, 50_000) };
+    assert!(matches!(FinishPlan::new(&counts), Err(FinishError::Counts)));
+}
+
+#[test]
+fn batches_are_whole_blocks_of_the_units_they_come_from() {
+    let plan = FinishPlan::new(&study(3, 85_485, 50_000)).unwrap();
+    assert_eq!((plan.slots(), plan.block, plan.batches()), (16_384, 8192, 6));
+    assert_eq!((plan.variants(0), plan.variants(5)), (0..16_384, 81_920..85_485));
+    assert_eq!((plan.groups(3), plan.groups(4)), (0..1, 1..2));
+    // A unit holds [body][channel][coefficient]; here each integer says where it stands.
+    let unit = |group: i128, bodies: i128| -> Vec<i128> {
+        let each = move |i: i128| group << 40 | i;
+        (0..bodies * 2 * 8192).map(each).collect()
+    };
+    let units = [unit(0, 8), unit(1, 3)];
+    let slots = plan.gather(4, 1, |group| &units[group as usize]);
+    assert_eq!(slots.len(), 16_384);
+    assert_eq!((slots[0], slots[8192]), (1 << 40 | 8192, 1 << 40 | 3 * 8192));
+    let last = plan.gather(5, 0, |group| &units[group as usize]);
+    assert_eq!((last.len(), last[0]), (8192, 1 << 40 | 4 * 8192));
+    let first = plan.gather(1, 1, |group| &units[group as usize]);
+    assert_eq!(first[1], 5 * 8192 + 1);
+}
+
+/// Chi-square of the table of alleles, from its cells.
+fn oracle([a, t]: [f64; 2], [n, r]: [f64; 2]) -> f64 {
+    let cells = [[a, 2.0 * r - a], [t - a, 2.0 * (n - r) - (t - a)]];
+    let total = 2.0 * n;
+    let mut chi2 = 0.0;
+    for row in cells {
+        for (x, column) in row.into_iter().zip([t, total - t]) {
+            let expected = row.iter().sum::<f64>() * column / total;
+            chi2 += (x - expected).powi(2) / expected;
+        }
+    }
+    chi2
+}
+
+/// The circuit in the clear, on the factors of a variant.
+fn run(plan: &FinishPlan, group: GroupSize, [a, t]: [f64; 2]) -> f64 {
+    let Factors { cases, all, spread, constants, offset } = plan.factors(group).unwrap();
+    let (n, r) = (f64::from(group.people), f64::from(group.cases));
+    let effect = vec![cases * (a - r) + all * (t - n) + constants[0]];
+    let root = vec![spread * (t - n) + constants[1]];
+    let inverse = plan.statistic().inverse();
+    chi_square(&Clear, inverse, &effect, &root, &Offset::Public(&[offset])).unwrap()[0]
+}
+
+#[test]
+fn factors_give_the_chi_square_of_centred_sums_or_less() {
+    let plan = FinishPlan::new(&study(1, 10, 50_000)).unwrap();
+    let group = GroupSize { people: 400, cases: 100 };
+    let mut rare = 0;
+    for t in 0..=800u32 {
+        for a in [0, t / 8, t / 4, t / 3, t / 2, t].map(|a| a.min(200)) {
+            if t - a > 600 {
+                continue;
+            }
+            let (a, t) = (f64::from(a), f64::from(t));
+            let found = run(&plan, group, [a, t]);
+            let exact = if t == 0.0 || t == 800.0 { 0.0 } else { oracle([a, t], [400.0, 100.0]) };
+            let frequency = (t / 800.0).min(1.0 - t / 800.0);
+            if frequency >= 0.05 {
+                assert!((found - exact).abs() <= 1e-4 * exact + 1e-9, "{a} {t}: {found} {exact}");
+            } else {
+                rare += 1;
+                assert!(
+                    found >= -1e-9 && found <= exact * 1.0001 + 1e-9,
+                    "{a} {t}: {found} {exact}"
+                );
+            }
+        }
+    }
+    assert!(rare > 300);
+}
+
+#[test]
+fn patterns_have_factors_of_their_own() {
+    let plan = FinishPlan::new(&study(2, 4, 50_000)).unwrap();
+    let absent = Bitmap::new(4, |v| v == 2);
+    let nobody = Bitmap::new(4, |v| v == 2 || v == 3);
+    let presence = Presence::new(4, &[Some(&absent), Some(&nobody)]);
+    let groups = [GroupSize { people: 300, cases: 100 }, GroupSize { people: 100, cases: 0 }];
+    assert_eq!(presence.patterns(), 2);
+    let maps = plan.maps(0, &presence, &groups).unwrap();
+    // Variant 2 nobody has; of variant 3 there are no cases.
+    assert!(maps.offsets[0] != 0.0 && maps.offsets[1] != 0.0);
+    assert_eq!(maps.offsets[2..], [0.0, 0.0]);
+    let refused = plan.maps(0, &presence, &groups[..1]);
+    assert!(matches!(refused, Err(FinishError::Groups)));
+    for cases in [0, 300] {
+        let one_sided = [GroupSize { people: 300, cases }, groups[1]];
+        let refused = plan.maps(0, &presence, &one_sided);
+        assert!(matches!(refused, Err(FinishError::Excluded(Excluded::OneGroup))), "{cases}");
+    }
+}
+
+#[test]
+fn bad_studies_are_refused() {
+    use he_core::codec::{CodecError, encode};
+    assert!(encode(&study(1, 10, 50_000)).is_ok());
+    let refused = |change: &dyn Fn(&mut Study), word: &str| {
+        let mut bad = study(1, 10, 50_000);
+        change(&mut bad);
+        match encode(&bad) {
+            Err(CodecError::Conformance(said)) => assert!(said.contains(word), "{said}"),
+            other => panic!("{word}: {other:?}"),
+        }
+    };
+    refused(&|s| s.planes.push(PlaneKind::HomAlt), "complete genotypes");
+    refused(&|s| s.statistics = vec![Statistic::Allelic, Statistic::Trend], "");
+    refused(&|s| s.plan = Plan::new(PlanRequest::sole_holder(100)).unwrap(), "refresh masks");
+    refused(&|s| s.release = Release::Statistic { smallest_frequency: 0 }, "between 0.0001");
+    refused(&|s| s.release = Release::Hits, "not available yet");
+    refused(&|s| s.release = Release::HitsWithValues, "not available yet");
+    refused(&|s| s.limits.max_jobs = u32::MAX, "");
+}

@@ -248,6 +248,7 @@ fn documented_bodies_are_the_wire_types() {
         total: 2,
         seconds: 0.5,
         result: Some(digest),
+        finished: Some(digest),
         error: Some("x".into()),
     };
     fits(&document, "JobStatus", &to(&status));
@@ -308,7 +309,7 @@ fn documented_bodies_are_the_wire_types() {
     fits(&document, "Draft", &to(&draft));
     let status = job_status;
     let states = document["components"]["schemas"]["State"]["enum"].as_array().unwrap().clone();
-    assert!(states.contains(&to(&status)["state"]) && states.len() == 9);
+    assert!(states.contains(&to(&status)["state"]) && states.len() == 10);
 }
 
 mod erased {

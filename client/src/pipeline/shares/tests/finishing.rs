@@ -22,14 +22,15 @@ impl Numbers {
 /// PLINK files without missing calls, frequencies from 0.1 to 0.5, every fiftieth variant associated; a third are cases.
 fn write_cohort(folder: &Path) -> [String; 2] {
     let prefix = folder.join("cohort");
-    let case = |person: usize| person % 3 == 0;
+    let case = |person: usize| person.is_multiple_of(3);
     let (mut bed, mut bim) = (vec![0x6c, 0x1b, 1], String::new());
     let mut numbers = Numbers(7);
     for variant in 0..VARIANTS {
         let p = 0.1 + 0.4 * numbers.next();
         let mut codes = Vec::new();
         for person in 0..PEOPLE {
-            let p = if variant % 50 == 0 && case(person) { (p + 0.35).min(0.95) } else { p };
+            let p =
+                if variant.is_multiple_of(50) && case(person) { (p + 0.35).min(0.95) } else { p };
             let copies = u8::from(numbers.next() < p) + u8::from(numbers.next() < p);
             codes.push([3, 2, 0][usize::from(copies)]);
         }
