@@ -17,6 +17,7 @@ mod consortium;
 mod crashes;
 mod examples;
 mod filesets;
+mod kills;
 mod liar;
 mod no_plaintext;
 mod party;
