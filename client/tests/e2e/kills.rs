@@ -58,6 +58,9 @@ impl Pace {
     }
 }
 
+/// Holder, recipient, and where in the job's release.
+type Place = (String, String, [u32; 4]);
+
 /// A small study behind a proxy that keeps what was sent.
 struct World {
     liar: Liar,
@@ -65,7 +68,7 @@ struct World {
     address: String,
     kills: AtomicU32,
     /// Reveals that left a holder, by holder, recipient and place.
-    shares: Mutex<HashMap<(String, String, [u32; 4]), Vec<u8>>>,
+    shares: Mutex<HashMap<Place, Vec<u8>>>,
 }
 
 impl World {
