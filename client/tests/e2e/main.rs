@@ -26,3 +26,4 @@ mod proxy;
 mod scan;
 mod site;
 mod steps;
+mod tutorial;
