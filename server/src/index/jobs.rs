@@ -113,6 +113,7 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("job {id} {}", state_name(to)));
         Ok(true)
     }
 
@@ -158,6 +159,7 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("unit {id} {} {}", unit.plane, unit.group));
         Ok(true)
     }
 
@@ -197,6 +199,7 @@ impl SqliteIndex {
             return Ok(false);
         }
         tx.commit().await?;
+        gwas::walk::durable(|| format!("finished {id}"));
         Ok(true)
     }
 
