@@ -101,7 +101,7 @@ impl FinishPlan {
         let lo = (4.0 * frequency * (1.0 - frequency)).min(0.99);
         let request = study.plan.request();
         let slots = u64::from(study.variants).next_multiple_of(MOST_SLOTS);
-        let coefficients = 2 * slots * u64::from(study.limits.max_jobs);
+        let coefficients = (2 * slots).saturating_mul(study.limits.max_jobs.into());
         let statistic = StatisticPlan::new(StatisticRequest {
             test: Test::Allelic,
             holders: study.key_holders.len(),
@@ -143,8 +143,8 @@ impl FinishPlan {
 
     /// Variants of a batch.
     pub fn variants(&self, batch: u32) -> core::ops::Range<u32> {
-        let first = (batch * self.slots()).min(self.variants);
-        first..(first + self.slots()).min(self.variants)
+        let first = batch.saturating_mul(self.slots()).min(self.variants);
+        first..first.saturating_add(self.slots()).min(self.variants)
     }
 
     /// The groups of blocks, as units of a result have them, in which the variants of a batch stand.

@@ -57,8 +57,7 @@ impl Job<'_> {
         let id = remote::computed(status)?;
         let subject = Subject { client, study, result, id, values: &finished.values };
         let denominators = self.totals(subject, console)?;
-        let slots = finisher.plan.batches() * finisher.plan.slots();
-        let mut values = Vec::with_capacity(slots as usize);
+        let mut values = Vec::new();
         let holders = study.message.key_holders.len();
         let largest = finisher.plan.statistic().request().largest + 1.0;
         let mut take = |value: &EvaluatedResult, shares: &[ReleaseShare]| {

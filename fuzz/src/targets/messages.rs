@@ -8,9 +8,10 @@ use gwas::wire::status::{
     StudyPhase, StudyStatus, Todo,
 };
 use gwas::wire::{
-    ChunkRef, Dataset, Did, Envelope, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
-    Participation, Phenotype, PlaneKind, Release, RowSet, SealedShares, SealingKey,
-    ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals, UnitResult,
+    ChunkRef, Dataset, Did, Envelope, Finished, GrantTerms, GroupSize, Job, JobInput, JobResult,
+    KeyCommitment, Participation, Phenotype, PlaneKind, Refresh, Release, RowSet, SealedShares,
+    SealingKey, ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals,
+    UnitResult,
 };
 use he_core::ceremony::{key_round, share_round};
 use he_core::codec::{HEADER_LEN, Header, Kind, Message, decode, encode};
@@ -70,6 +71,8 @@ pub(super) fn message(data: &[u8]) -> bool {
     accepted |= canonical::<KeyCommitment>(data);
     accepted |= canonical::<ShareCommitment>(data);
     accepted |= canonical::<Shares>(data);
+    accepted |= canonical::<Refresh>(data);
+    accepted |= canonical::<Finished>(data);
     accepted |= canonical::<Envelope>(data);
     accepted |= canonical::<ShareRecord>(data);
     if let Ok(header) = Header::parse(data) {
@@ -310,6 +313,23 @@ fn shares() -> Shares {
     Shares { job: Digest::of(b"job"), phase: SharePhase::Sums, sealed, refresh: Vec::new() }
 }
 
+fn refresh() -> Refresh {
+    let chunk = ChunkRef { digest: Digest::of(b"part"), length: 500 };
+    Refresh {
+        job: Digest::of(b"job"),
+        result: Digest::of(b"result"),
+        groups: vec![GroupSize { people: 9, cases: 4 }],
+        shares: vec![chunk],
+        masks: vec![chunk; 2],
+        relinearisation: vec![chunk; 5],
+    }
+}
+
+fn finished() -> Finished {
+    let values = vec![ChunkRef { digest: Digest::of(b"value"), length: 500 }; 2];
+    Finished { job: Digest::of(b"job"), result: Digest::of(b"result"), values }
+}
+
 fn draft() -> Draft {
     let acceptance = Acceptance {
         draft: Digest::of(b"draft"),
@@ -378,6 +398,8 @@ pub(super) fn seeds() -> Seeds {
         ("good-key-commitment", bytes(&key_commitment())),
         ("good-share-commitment", bytes(&share_commitment())),
         ("good-shares", bytes(&shares())),
+        ("good-refresh", bytes(&refresh())),
+        ("good-finished", bytes(&finished())),
         ("good-share-record", bytes(&share_record())),
         ("bad-magic", with(0, b'H')),
         ("bad-version", with(6, 9)),
