@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finish::costs::Finish;
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::{SCHEMA, Stamp};
@@ -28,6 +29,8 @@ pub enum Measured {
     Run(Run),
     /// PLINK on the same files.
     Plink(Plink),
+    /// A statistic finished under encryption.
+    Finish(Finish),
 }
 
 impl Measured {
@@ -40,6 +43,7 @@ impl Measured {
             Self::Job(_) => "job",
             Self::Run(_) => "run",
             Self::Plink(_) => "plink",
+            Self::Finish(_) => "finish",
         }
     }
 
@@ -55,6 +59,7 @@ impl Measured {
             Self::Job(j) => format!("job {} {} {}", j.people, j.variants, j.threads),
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
+            Self::Finish(f) => format!("finish {:?} {} {}", f.circuit, f.holders, f.threads),
         }
     }
 }

@@ -4,6 +4,7 @@ mod bars;
 mod blocks;
 mod chart;
 mod facts;
+mod finish;
 mod plots;
 mod projection;
 mod published;
@@ -23,6 +24,8 @@ use crate::{Error, Result};
 const PERFORMANCE: &str = "docs/performance.md";
 /// The document with the short one.
 const README: &str = "README.md";
+/// The document of finishing under encryption, with what that costs.
+const FINISHING: &str = "docs/finishing.md";
 /// Makes the content of a block.
 type Block = (&'static str, fn(&Facts) -> String);
 /// Blocks of [`PERFORMANCE`].
@@ -75,7 +78,8 @@ fn files(facts: &Facts, root: &Path) -> Result<Vec<(&'static str, String)>> {
         performance = replace(PERFORMANCE, &performance, name, &content(facts))?;
     }
     let readme = replace(README, &read(README)?, "cost", &tables::readme(facts))?;
-    let mut files = vec![(PERFORMANCE, performance), (README, readme)];
+    let finishing = replace(FINISHING, &read(FINISHING)?, "finish", &finish::costs(facts))?;
+    let mut files = vec![(PERFORMANCE, performance), (README, readme), (FINISHING, finishing)];
     files.extend(PLOTS.into_iter().map(|(name, draw)| (name, draw(facts))));
     Ok(files)
 }

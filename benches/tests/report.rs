@@ -15,7 +15,7 @@ fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = hegwas_bench::machine::root();
     fs::create_dir(folder.path().join("docs")).unwrap();
-    for name in ["README.md", "docs/performance.md"] {
+    for name in ["README.md", "docs/performance.md", "docs/finishing.md"] {
         fs::copy(root.join(name), folder.path().join(name)).unwrap();
     }
     folder
@@ -29,8 +29,13 @@ fn read(root: &tempfile::TempDir, name: &str) -> String {
 fn tables_plots_and_readme_come_from_the_records() {
     let root = checkout();
     let changed = report::make(&records(), root.path(), false).unwrap();
-    let all =
-        ["docs/performance.md", "README.md", "docs/plots/people.svg", "docs/plots/variants.svg"];
+    let all = [
+        "docs/performance.md",
+        "README.md",
+        "docs/finishing.md",
+        "docs/plots/people.svg",
+        "docs/plots/variants.svg",
+    ];
     assert_eq!(changed, all);
 
     let performance = read(&root, "docs/performance.md");
