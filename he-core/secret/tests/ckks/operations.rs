@@ -104,7 +104,12 @@ fn known_answers_of_what_holders_send() {
     assert_eq!(found.map(|bytes| Digest::of(&bytes).to_string()), KNOWN_SENT);
 }
 
-const KNOWN_SENT: [&str; 3] = ["", "", ""];
+const KNOWN_SENT: [&str; 3] = [
+    "24de10328a038c5354ff962a18ba00a1c62453696484d0b2615aefb102112cae",
+    "c3c64a77f4fab686eb0ac6baa984ae42074aeeeaade8d8784ccab94a3e60196a",
+    "94e49bb5a3bad843e396a7e258f7969870f6ce4a4053545c2e0b962f5ea6cb08",
+];
+
 const KNOWN_PUBLIC_SHARE: &str = "9c8cc5e4f441172d956a043a45e13971b0c738d2ddaf0175a2c7b93cf462806a";
 const KNOWN_PRODUCT: &str = "b75d3a8a7acd125bf1a606ac39a12f876c96bacacfe05f95caa98ae8cf6f37c1";
 
