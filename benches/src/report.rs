@@ -3,8 +3,11 @@
 mod bars;
 mod blocks;
 mod chart;
+mod comparison;
+mod contrast;
 mod facts;
 mod finish;
+mod page;
 mod plots;
 mod projection;
 mod published;
@@ -17,12 +20,14 @@ use std::path::Path;
 use blocks::replace;
 use facts::Facts;
 
-use crate::record::latest;
+use crate::record::numbered;
 use crate::{Error, Result};
 
 /// The document with all tables.
 const PERFORMANCE: &str = "docs/performance.md";
-/// The document with the short one.
+/// The document with the comparison of schemes.
+const COMPARISON: &str = "docs/comparison.md";
+/// The document with the short ones.
 const README: &str = "README.md";
 /// The document of finishing under encryption, with what that costs.
 const FINISHING: &str = "docs/finishing.md";
@@ -41,9 +46,27 @@ const BLOCKS: [Block; 10] = [
     ("plink", tables::plink),
     ("projection", projection::projection),
 ];
-/// Plots.
-const PLOTS: [Block; 2] =
-    [("docs/plots/people.svg", plots::people), ("docs/plots/variants.svg", plots::variants)];
+/// Blocks of [`COMPARISON`].
+const COMPARISON_BLOCKS: [Block; 4] = [
+    ("machine", comparison::machine),
+    ("costs", comparison::costs),
+    ("schemes", comparison::schemes),
+    ("records", comparison::trace),
+];
+/// Blocks of [`README`].
+const README_BLOCKS: [Block; 2] = [("cost", tables::readme), ("comparison", comparison::readme)];
+/// Blocks of [`FINISHING`].
+const FINISHING_BLOCKS: [Block; 1] = [("finish", finish::costs)];
+/// Files that are generated as a whole.
+const WHOLE: [Block; 7] = [
+    ("docs/plots/people.svg", plots::people),
+    ("docs/plots/variants.svg", plots::variants),
+    ("docs/plots/schemes.svg", contrast::bars),
+    ("docs/plots/schemes-bytes.svg", contrast::bytes),
+    ("docs/plots/schemes-people.svg", contrast::people),
+    ("docs/plots/schemes-variants.svg", contrast::variants),
+    ("docs/comparison.html", page::page),
+];
 
 /// Makes every generated file below `root` from the records in `records`; writes those that changed and names them. With
 /// `check` nothing is written.
@@ -52,7 +75,7 @@ const PLOTS: [Block; 2] =
 /// When a record or document can't be read or lacks a marker; with `check`, when a file is not what the records give.
 pub fn make(records: &Path, root: &Path, check: bool) -> Result<Vec<String>> {
     let mut changed = Vec::new();
-    for (name, content) in files(&Facts::new(latest(records)?), root)? {
+    for (name, content) in files(&Facts::new(numbered(records)?), root)? {
         let path = root.join(name);
         if fs::read(&path).is_ok_and(|old| old == content.as_bytes()) {
             continue;
@@ -73,13 +96,20 @@ fn files(facts: &Facts, root: &Path) -> Result<Vec<(&'static str, String)>> {
         let path = root.join(name);
         fs::read_to_string(&path).map_err(Error::file(&path))
     };
-    let mut performance = read(PERFORMANCE)?;
-    for (name, content) in BLOCKS {
-        performance = replace(PERFORMANCE, &performance, name, &content(facts))?;
+    let documents: [(&'static str, &[Block]); 4] = [
+        (PERFORMANCE, &BLOCKS),
+        (COMPARISON, &COMPARISON_BLOCKS),
+        (README, &README_BLOCKS),
+        (FINISHING, &FINISHING_BLOCKS),
+    ];
+    let mut files = Vec::new();
+    for (document, blocks) in documents {
+        let mut text = read(document)?;
+        for (name, content) in blocks {
+            text = replace(document, &text, name, &content(facts))?;
+        }
+        files.push((document, text));
     }
-    let readme = replace(README, &read(README)?, "cost", &tables::readme(facts))?;
-    let finishing = replace(FINISHING, &read(FINISHING)?, "finish", &finish::costs(facts))?;
-    let mut files = vec![(PERFORMANCE, performance), (README, readme), (FINISHING, finishing)];
-    files.extend(PLOTS.into_iter().map(|(name, draw)| (name, draw(facts))));
+    files.extend(WHOLE.into_iter().map(|(name, draw)| (name, draw(facts))));
     Ok(files)
 }

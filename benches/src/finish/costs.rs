@@ -68,7 +68,7 @@ pub struct Finish {
     pub mask: Cost,
     /// Bytes of both.
     pub refresh_bytes: u64,
-    /// The server: from shares and mask ciphertexts of all holders to refreshed ciphertexts.
+    /// The server: from shares and mask ciphertexts of all holders to masked sums and refreshed ciphertexts.
     pub lift: Cost,
     /// The server: the circuit.
     pub evaluate: Cost,
@@ -190,10 +190,18 @@ impl<'a> Measurement<'a> {
         let job = Digest::of(b"finish");
         let first = units.first().ok_or(Error::Inexact("the number of units"))?;
         let per_unit = first.bodies() * holders.plan.params().degree();
+        // Shares are made for a whole unit of the sums, whose part a batch is.
+        let part = slots as f64 / per_unit as f64;
+        let of_batch = |c: Cost| Cost { wall_s: c.wall_s * part, cpu_s: c.cpu_s * part };
         let (shared, share) = Cost::of(|| holders.share(0, job, first));
-        let share_bytes = shared?.0.to_bytes(job.short()).len();
-        let share_part = slots as f64 / per_unit as f64;
-        let share = Cost { wall_s: share.wall_s * share_part, cpu_s: share.cpu_s * share_part };
+        let mut shares = vec![shared?.0];
+        for k in 1..HOLDERS as usize {
+            shares.push(holders.share(k, job, first)?.0);
+        }
+        let (rounded, round) = Cost::of(|| holders.round(first, &shares));
+        rounded?;
+        let share_bytes = shares.first().map_or(0, |s| s.to_bytes(job.short()).len());
+        drop(shares);
 
         let masked = holders.refresh(job, units)?;
         let public = self.public()?;
@@ -245,10 +253,10 @@ impl<'a> Measurement<'a> {
             threads,
             contributed: finishing.contributed,
             relin_bytes: finishing.relin.memory() as u64,
-            share: Cost::median(&[share]),
+            share: Cost::median(&[of_batch(share)]),
             mask: of(0),
-            refresh_bytes: mask_bytes + (share_bytes as f64 * share_part).ceil() as u64,
-            lift: of(1),
+            refresh_bytes: mask_bytes + (share_bytes as f64 * part).ceil() as u64,
+            lift: Cost::median(&[of(1).plus(of_batch(round))]),
             evaluate: of(2),
             result_bytes,
             release: of(3),

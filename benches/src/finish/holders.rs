@@ -146,8 +146,7 @@ impl Holders {
                 }
                 shares.push(share);
             }
-            let sums = combine_refreshed(&self.ring, &self.plan, unit, &shares);
-            self.scatter(channels, &sums.map_err(Error::step("refreshing"))?, &mut masked.sums);
+            self.scatter(channels, &self.round(unit, &shares)?, &mut masked.sums);
         }
         Ok(masked)
     }
@@ -166,6 +165,15 @@ impl Holders {
         let admitted = self.admit(job, ShareKind::Refresh, unit)?;
         let refreshed = refresh_share(&self.ring, key, &admitted, unit);
         refreshed.map_err(Error::step("a refresh share"))
+    }
+
+    /// The server's masked sums of a unit, from the refresh shares of all holders.
+    ///
+    /// # Errors
+    /// When one is out of range.
+    pub fn round(&self, unit: &SwitchedUnit, shares: &[DecryptionShare]) -> Result<Vec<i128>> {
+        let sums = combine_refreshed(&self.ring, &self.plan, unit, shares);
+        sums.map_err(Error::step("refreshing"))
     }
 
     /// `[body][channel][coefficient]` appended to `[channel][variant]`.

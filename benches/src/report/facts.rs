@@ -3,6 +3,7 @@
 use he_core::Params;
 use he_core::kernel::Engine;
 
+use super::comparison::Recorded;
 use crate::finish::costs::{Finish, Finished};
 use crate::job::Job;
 use crate::kernel::Kernel;
@@ -30,14 +31,21 @@ pub(super) struct Facts {
     pub(super) plinks: Vec<Plink>,
     /// Statistics finished under encryption.
     pub(super) finishes: Vec<Finish>,
+    /// The comparison of schemes.
+    pub(super) trials: Vec<Recorded>,
 }
 
 impl Facts {
-    /// Sorts records; those of builds that are not optimised are left out.
+    /// Sorts records, each with the line it stands on; those of builds that are not optimised are left out.
     #[must_use]
-    pub(super) fn new(records: Vec<Record>) -> Self {
+    pub(super) fn new(records: Vec<(usize, Record)>) -> Self {
         let mut facts = Self::default();
-        for Record { machine, measured } in records.into_iter().filter(|r| r.machine.optimised) {
+        let optimised = records.into_iter().filter(|(_, r)| r.machine.optimised);
+        for (line, Record { machine, measured }) in optimised {
+            if let Measured::Trial(trial) = measured {
+                facts.trials.push(Recorded { line, stamp: machine, trial: *trial });
+                continue;
+            }
             let same = |s: &Stamp| {
                 (&s.commit, s.dirty, &s.cpu) == (&machine.commit, machine.dirty, &machine.cpu)
             };
@@ -51,6 +59,7 @@ impl Facts {
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
                 Measured::Finish(finish) => facts.finishes.push(finish),
+                Measured::Trial(_) => {} // taken above
             }
         }
         facts.runs.sort_by(|a, b| a.genotypes().total_cmp(&b.genotypes()));
