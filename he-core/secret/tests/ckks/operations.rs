@@ -96,7 +96,7 @@ fn known_answers_of_what_holders_send() {
     let masks: Vec<i128> = (0..100).map(|i| (i - 50) << 57).collect();
     let map = LinearMap::new(&[vec![0.75; 100]], &[], 2f64.powi(100)).unwrap();
     let mask = holder.mask_ciphertext(&s.ring, &job, 6, &map, &[&masks]);
-    let words = |seed: u64| (0..3 * PARAMS.degree() as u64).map(|i| i * i ^ seed).collect();
+    let words = |seed: u64| (0..3 * PARAMS.degree() as u64).map(|i| (i * i) ^ seed).collect();
     let ciphertext = Ciphertext::new(PARAMS, 2f64.powi(100), words(1), words(2));
     let result = EvaluatedResult::new(ciphertext).unwrap();
     let share = release_share(&s.ring, holder, &result, &job, Flood::new(40, 1, 1e4).unwrap());
