@@ -103,6 +103,8 @@ pub struct Options {
     pub shapes: Vec<Shape>,
     /// Names of schemes, or none for all.
     pub schemes: Vec<String>,
+    /// Programs with schemes of their own, always among the chosen.
+    pub externals: Vec<PathBuf>,
     /// Rounds.
     pub rounds: u32,
     /// Threads of each trial.
@@ -120,7 +122,7 @@ pub struct Options {
 /// # Errors
 /// When files can't be read or written, a name is unknown, or trials failed (after all others).
 pub fn run(options: &Options, records: &Path, work: Option<&Path>) -> Result<()> {
-    let chosen = choose(&options.schemes)?;
+    let chosen = choose(&options.schemes, &options.externals)?;
     let place = Workplace::new(work)?;
     let program = std::env::current_exe().map_err(Error::step("finding this program"))?;
     let shapes = match (&options.own, options.shapes.as_slice()) {
@@ -145,7 +147,7 @@ pub fn run(options: &Options, records: &Path, work: Option<&Path>) -> Result<()>
     rounds.all(&chosen, &shapes)
 }
 
-fn choose(names: &[String]) -> Result<Vec<Box<dyn Entrant>>> {
+fn choose(names: &[String], externals: &[PathBuf]) -> Result<Vec<Box<dyn Entrant>>> {
     let (found, missing) = schemes::all();
     for name in names {
         if !found.iter().any(|s| s.about().name == *name) {
@@ -159,7 +161,11 @@ fn choose(names: &[String]) -> Result<Vec<Box<dyn Entrant>>> {
         say::progress(format_args!("left out: {} ({})", missing.name, missing.why));
     }
     let wanted = |name: &String| names.is_empty() || names.contains(name);
-    Ok(found.into_iter().filter(|s| wanted(&s.about().name)).collect())
+    let mut chosen: Vec<_> = found.into_iter().filter(|s| wanted(&s.about().name)).collect();
+    for program in externals {
+        chosen.push(schemes::external(program)?);
+    }
+    Ok(chosen)
 }
 
 /// A run under way.
@@ -329,6 +335,9 @@ impl Rounds<'_> {
         if let Some(name) = &files.name {
             command.args(["--pheno-name", name]);
         }
+        for program in &self.options.externals {
+            command.arg("--external").arg(program);
+        }
         let before = machine::busy_seconds();
         let finished = process::run(&mut command)?;
         let busy = machine::busy_seconds() - before - finished.own.cpu_s - finished.child.cpu_s;
@@ -363,16 +372,23 @@ fn cut(scheme: &dyn Entrant, whole: Shape, units: f64) -> Shape {
 ///
 /// # Errors
 /// When the scheme is unknown, or the measurement fails.
-pub fn trial(scheme: &str, shape: Shape, threads: usize, own: &Own) -> Result<String> {
+pub fn trial(
+    scheme: &str,
+    shape: Shape,
+    threads: usize,
+    own: &Own,
+    externals: &[PathBuf],
+) -> Result<String> {
     let processors = machine::bind(threads);
-    let chosen = choose_one(scheme)?;
+    let chosen = choose_one(scheme, externals)?;
     let work = Workload::open(&own.prefix, &own.table, own.name.as_deref(), shape)?;
     let measured = Measurement { processors, ..chosen.trial(&work, threads)? };
     serde_json::to_string(&measured).map_err(Error::step("writing a measurement"))
 }
 
-fn choose_one(name: &str) -> Result<Box<dyn Entrant>> {
-    let found = schemes::all().0.into_iter().find(|s| s.about().name == name);
+fn choose_one(name: &str, externals: &[PathBuf]) -> Result<Box<dyn Entrant>> {
+    let outside = externals.iter().filter_map(|program| schemes::external(program).ok());
+    let found = schemes::all().0.into_iter().chain(outside).find(|s| s.about().name == name);
     let unknown = || Error::Program { program: name.to_owned(), why: "no such scheme".to_owned() };
     found.ok_or_else(unknown)
 }
@@ -383,7 +399,7 @@ mod tests {
 
     #[test]
     fn shapes_are_cut_by_variants_first_and_never_below_a_ciphertext_of_some_people() {
-        let scheme = choose_one("hegwas-n2048-q50").unwrap();
+        let scheme = choose_one("hegwas-n2048-q50", &[]).unwrap();
         let whole = Shape { people: 200, variants: 16_384 };
         let cut = |units| cut(scheme.as_ref(), whole, units);
         assert_eq!(cut(1600.0), whole);
@@ -391,10 +407,10 @@ mod tests {
         assert_eq!(cut(200.0), Shape { people: 200, variants: 2048 });
         assert_eq!(cut(50.0), Shape { people: 50, variants: 2048 });
         assert_eq!(cut(0.0), Shape { people: FEWEST, variants: 2048 });
-        let clear = choose_one("plaintext").unwrap();
+        let clear = choose_one("plaintext", &[]).unwrap();
         let part = super::cut(clear.as_ref(), whole, 4321.0);
         assert_eq!(part, Shape { people: 200, variants: 21 });
-        assert!(choose_one("nothing").is_err());
-        assert!(choose(&["nothing".to_owned()]).is_err());
+        assert!(choose_one("nothing", &[]).is_err());
+        assert!(choose(&["nothing".to_owned()], &[]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Cost, significant};
 use crate::machine::kilobytes;
 use crate::scheme::{About, KeyBytes, Keys, Scheme, Units};
-use crate::workload::{Deviation, Shape, Workload};
+use crate::workload::{Answer, Deviation, Shape, Workload};
 use crate::{Error, Result, pool};
 
 /// Largest relative distance of a chi-square that still counts as the right answer of a scheme that approximates.
@@ -113,10 +113,7 @@ fn measure<S: Scheme>(scheme: &S, work: &Workload, threads: usize) -> Result<Mea
     let sums = sums?;
     let server_mib = memory.peak();
     let (answer, decrypt) = Cost::of(|| scheme.decrypt(&secret, &sums.value, work.shape));
-    let deviation = work.deviation(&answer?)?;
-    if deviation.chisq.is_nan() || deviation.chisq > TOLERANCE {
-        return Err(Error::Inexact("a chi-square"));
-    }
+    let deviation = check(work, &answer?)?;
     let short = |cost: Cost| Cost::median(&[cost]);
     Ok(Measurement {
         about: scheme.about(),
@@ -138,6 +135,18 @@ fn measure<S: Scheme>(scheme: &S, work: &Workload, threads: usize) -> Result<Mea
         deviation,
         units: scheme.units(work.shape),
     })
+}
+
+/// How far an answer is from the oracle's.
+///
+/// # Errors
+/// When it is too far to be one.
+pub(crate) fn check(work: &Workload, answer: &Answer) -> Result<Deviation> {
+    let deviation = work.deviation(answer)?;
+    if deviation.chisq.is_nan() || deviation.chisq > TOLERANCE {
+        return Err(Error::Inexact("a chi-square"));
+    }
+    Ok(deviation)
 }
 
 /// Resident memory of this process, from a moment on.
