@@ -34,7 +34,10 @@ pub const GROWTH: [Shape; 4] = [
     Shape { people: 15_000, variants: 16_384 },
 ];
 /// Fewest people of a part: fewer say nothing of a sum.
-const FEWEST: u32 = 8;
+const FEWEST: u32 = 4;
+/// Most parts that are measured to find one that fits, and by how much each may be larger than the one before.
+const PROBES: usize = 6;
+const STEP: f64 = 64.0;
 /// Share of the machine's memory that ciphertexts of one trial may take.
 const MEMORY_SHARE: f64 = 0.35;
 
@@ -308,20 +311,30 @@ impl Rounds<'_> {
         let most = MEMORY_SHARE * memory as f64 * 1024.0 / scheme.held_bytes() as f64;
         let whole = scheme.limit(asked);
         let smallest = Shape { people: FEWEST, variants: scheme.slots() }.within(whole);
-        // Units in a second. A small part costs more for each genotype than a large one, so a cut by it is checked by another.
-        let rate = |shape: Shape| -> Result<f64> {
+        let budget = self.options.budget_s;
+        let room = most * blocks(scheme);
+        let units = |shape: Shape| scheme.units(shape).input;
+        let fit = |wanted: f64| cut(scheme, whole, wanted.min(room));
+        let seconds = |shape: Shape| -> Result<f64> {
             let (measured, _) = self.measure(&name, shape, files)?;
             let spent = measured.encrypt.plus(measured.phenotype).plus(measured.compute);
-            Ok(scheme.units(shape).input / spent.plus(measured.decrypt).wall_s.max(1e-6))
+            Ok(spent.plus(measured.decrypt).wall_s.max(1e-6))
         };
-        let budget = self.options.budget_s;
-        let fit = |units: f64| cut(scheme, whole, units.min(most * blocks(scheme)));
-        let small = rate(smallest)?;
-        let (first, second) = (fit(small * budget), fit(small * budget / 8.0));
-        if first == whole || second.genotypes() <= smallest.genotypes() {
-            return Ok(first);
+        // Growing parts, and a line through the last two: what a trial costs whatever its shape must not count for each genotype.
+        let mut last = (units(smallest), seconds(smallest)?);
+        let mut affordable = budget * last.0 / last.1;
+        for _ in 0..PROBES {
+            let part = fit(affordable);
+            let next = fit((affordable / 8.0).min(STEP * last.0));
+            if units(part) <= STEP / 8.0 * last.0 || units(next) <= 1.5 * last.0 {
+                return Ok(part);
+            }
+            let here = (units(next), seconds(next)?);
+            let slope = ((here.1 - last.1) / (here.0 - last.0)).max(1e-3 * here.1 / here.0);
+            affordable = here.0 + (budget - here.1) / slope;
+            last = here;
         }
-        Ok(fit(rate(second)? * budget))
+        Ok(fit(affordable))
     }
 
     /// Measures in a process of its own: what it said, and how many processors were busy otherwise.

@@ -225,10 +225,10 @@ pub(super) fn cost_row(entry: &Entry<'_>) -> Vec<String> {
     };
     let bits = entry.first().and_then(|t| t.measured.bits_left);
     let server = entry.server_ns();
-    let scaled = |value: f64| format!("{}{mark}", number(value));
+    let scaled = |value: f64| format!("{}{mark}", small(value));
     vec![
         entry.title().to_owned(),
-        number(entry.of(|t| t.measured.setup.wall_s).median),
+        small(entry.of(|t| t.measured.setup.wall_s).median),
         number(entry.of(keys).median),
         scaled(entry.encryption_ns().median),
         scaled(entry.upload()),
@@ -244,6 +244,11 @@ pub(super) fn cost_row(entry: &Entry<'_>) -> Vec<String> {
         exact(entry.of(|t| t.measured.deviation.count).high),
         exact(entry.of(|t| t.measured.deviation.chisq).high),
     ]
+}
+
+/// A number, or that it is next to nothing.
+fn small(value: f64) -> String {
+    if value < 1e-3 { "0.00".to_owned() } else { number(value) }
 }
 
 fn exact(value: f64) -> String {
