@@ -15,10 +15,10 @@ const NOISE: f64 = 0.05;
 /// A figure that is compared: its name, and how it is read from a trial.
 type Figure = (&'static str, fn(&Trial) -> f64);
 const FIGURES: [Figure; 7] = [
-    ("setup", |t| t.measured.setup.wall_s),
-    ("encryption", |t| t.measured.encrypt.wall_s * t.scale().input),
-    ("server", |t| t.measured.compute.wall_s * t.scale().input),
-    ("decryption", |t| t.measured.decrypt.wall_s * t.scale().output),
+    ("setup", |t| t.measured.spent(t.measured.setup)),
+    ("encryption", |t| t.measured.spent(t.measured.encrypt) * t.scale().input),
+    ("server", |t| t.measured.spent(t.measured.compute) * t.scale().input),
+    ("decryption", |t| t.measured.spent(t.measured.decrypt) * t.scale().output),
     ("bytes of genotypes", |t| t.measured.genotype_bytes as f64 * t.scale().input),
     ("bytes of results", |t| t.measured.result_bytes as f64 * t.scale().output),
     ("server memory", |t| t.measured.server_mib),
@@ -134,8 +134,8 @@ mod tests {
         assert_eq!(same, ["14 of 14 figures did not change beyond noise"]);
         let server = |factor: f64| {
             altered(move |trial| {
-                let wall = &mut trial["measured"]["compute"]["wall_s"];
-                *wall = (wall.as_f64().unwrap() * factor).into();
+                let spent = &mut trial["measured"]["compute"]["cpu_s"];
+                *spent = (spent.as_f64().unwrap() * factor).into();
             })
         };
         // Rounds of the made-up run lie 10 % apart.

@@ -112,7 +112,7 @@ pub struct Options {
     pub rounds: u32,
     /// Threads of each trial.
     pub threads: usize,
-    /// Seconds that one trial may take without its setup.
+    /// Seconds that one trial may take without its setup, on processors of its own.
     pub budget_s: f64,
     /// The user's own files instead of synthetic ones.
     pub own: Option<Own>,
@@ -317,8 +317,9 @@ impl Rounds<'_> {
         let fit = |wanted: f64| cut(scheme, whole, wanted.min(room));
         let seconds = |shape: Shape| -> Result<f64> {
             let (measured, _) = self.measure(&name, shape, files)?;
-            let spent = measured.encrypt.plus(measured.phenotype).plus(measured.compute);
-            Ok(spent.plus(measured.decrypt).wall_s.max(1e-6))
+            let steps = measured.encrypt.plus(measured.phenotype).plus(measured.compute);
+            let spent = measured.spent(steps.plus(measured.decrypt));
+            Ok((spent / measured.threads as f64).max(1e-6))
         };
         // Growing parts, and a line through the last two: what a trial costs whatever its shape must not count for each genotype.
         let mut last = (units(smallest), seconds(smallest)?);

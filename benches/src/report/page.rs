@@ -53,7 +53,7 @@ pub(super) fn page(facts: &Facts) -> String {
     let _ = writeln!(
         out,
         "</div>\n<h2>Costs</h2>\n<p class=\"small\">Nanoseconds and bytes are for each genotype; times are medians of all \
-         rounds on the wall, multiplied by the threads. \"Spread\" is from the fastest to the slowest round of the server's part. Memory is \
+         rounds, processor time of all threads. \"Spread\" is from the fastest to the slowest round of the server's part. Memory is \
          beyond what the genotypes take. \"Bits left\" is what lies between noise and a wrong result. * measured on a part of the shape \
          and scaled by the number of ciphertexts.</p>"
     );
