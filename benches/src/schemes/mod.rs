@@ -85,6 +85,8 @@ fn others(found: &mut Vec<Box<dyn Entrant>>, missing: &mut Vec<Missing>) {
             missing.push(Missing { name: name.to_owned(), why });
         }
     }
+    let why = "no program for it here: docs/comparison.md, run --external".to_owned();
+    missing.push(Missing { name: "ckks".to_owned(), why });
     let _ = found;
 }
 
