@@ -75,7 +75,7 @@ struct RunArgs {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Seconds that one trial may take, without its setup; what takes longer is measured in part and scaled
-    #[arg(long, default_value_t = 8.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
     budget: f64,
     /// Measures again what is recorded already
     #[arg(long)]

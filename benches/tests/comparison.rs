@@ -65,7 +65,7 @@ fn rounds_are_recorded_resumed_compared_and_reported() {
     let root = folder.path().join("root");
     fs::create_dir_all(root.join("docs")).unwrap();
     let checkout = hegwas_bench::machine::root();
-    for name in ["README.md", "docs/performance.md", "docs/comparison.md"] {
+    for name in ["README.md", "docs/performance.md", "docs/finishing.md", "docs/comparison.md"] {
         fs::copy(checkout.join(name), root.join(name)).unwrap();
     }
     let root_name = root.to_str().unwrap().to_owned();

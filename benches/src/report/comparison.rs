@@ -13,6 +13,9 @@ use crate::workload::Shape;
 /// What stands where there is no record yet.
 const NOTHING: &str = "No record yet.";
 
+/// Mean number of processors busy with something else from which a measurement is called disturbed.
+const BUSY: f64 = 0.3;
+
 /// A trial, the line that it stands on in its file, and its stamp.
 pub(super) struct Recorded {
     pub(super) line: usize,
@@ -176,7 +179,7 @@ pub(super) fn machine(facts: &Facts) -> String {
     }
     let others: Vec<f64> = trials.iter().map(|r| r.trial.others).collect();
     let most = others.iter().copied().fold(0.0, f64::max);
-    let verdict = if median(others.iter().copied()) > 0.3 {
+    let verdict = if median(others.iter().copied()) > BUSY {
         " **The machine was busy with other things: times are somewhat too high, and ratios rough.**"
     } else {
         ""
@@ -374,9 +377,15 @@ pub(super) fn readme(facts: &Facts) -> String {
     } else {
         ""
     };
+    let others = median(here.iter().map(|e| e.of(|t| t.others).median));
+    let busy = if others > BUSY {
+        " **Measured while the machine was busy with other things.**"
+    } else {
+        ""
+    };
     format!(
         "Encrypted allele counts of {} on one core of one machine, for each genotype; every answer was held against the `f64` oracle. \
-         \"Times ours\" compares within a regime.\n\n{}{note}",
+         \"Times ours\" compares within a regime.{busy}\n\n{}{note}",
         shape(asked.people, asked.variants),
         table(&head, &rows)
     )
