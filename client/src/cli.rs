@@ -111,7 +111,7 @@ pub enum Command {
     /// Make a key holder's decryption share of a result
     Share(share::ShareArgs),
     /// Check jobs and share their results, for a key holder
-    Agent(agent::AgentArgs),
+    Agent(agent::AgentCommand),
     /// Decrypt a result into a table
     Result(result::ResultArgs),
     /// Recompute a result from its inputs and compare

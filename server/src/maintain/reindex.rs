@@ -348,7 +348,10 @@ impl Rebuild {
                 (false, true) => JobState::Authorized,
                 (false, false) => JobState::Revoked,
             };
-            self.app.index.transition(job, &[JobState::Running], to, None).await?;
+            let result = [JobState::Computed, JobState::Releasing];
+            let from = if to == JobState::Cancelled { &result[..] } else { &[] };
+            let from = [&[JobState::Running], from].concat();
+            self.app.index.transition(job, &from, to, None).await?;
         }
         Ok(())
     }
