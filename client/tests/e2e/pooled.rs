@@ -1,7 +1,6 @@
 //! Several sites, totals and single donors in one study, each with a key and an account of its own: the table is that of the
 //! merged cohort in the clear.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,94 +16,11 @@ use he_core_secret::HolderKey;
 use hegwas::keys::{Identity, PassphraseSource};
 use hegwas::net::{Client, Collection, Options};
 
-use crate::common::{Table, hegwas, real_data, run};
+use crate::common::{hegwas, run};
+use crate::filesets::Files;
 use crate::site::{Server, Site, fixture, new_key, plaintext_table, refused};
 
 const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
-
-/// PLINK files in memory.
-struct Files {
-    fam: Vec<String>,
-    /// Six columns.
-    bim: Vec<Vec<String>>,
-    /// `[variant][person]`: 0 twice the first allele, 1 missing, 2 one of each, 3 twice the second.
-    codes: Vec<Vec<u8>>,
-}
-
-impl Files {
-    fn read(prefix: &Path) -> Self {
-        let lines = |extension: &str| -> Vec<String> {
-            let text = std::fs::read_to_string(prefix.with_extension(extension)).unwrap();
-            text.lines().map(str::to_owned).collect()
-        };
-        let (fam, bim) = (lines("fam"), lines("bim"));
-        let bed = std::fs::read(prefix.with_extension("bed")).unwrap();
-        let people = 0..fam.len();
-        let codes = bed[3..]
-            .chunks(fam.len().div_ceil(4))
-            .map(|row| people.clone().map(|i| row[i / 4] >> (2 * (i % 4)) & 3).collect())
-            .collect();
-        let bim = bim.iter().map(|l| l.split_whitespace().map(str::to_owned).collect()).collect();
-        Self { fam, bim, codes }
-    }
-
-    fn of(&self, people: impl Fn(usize) -> bool) -> Self {
-        let kept: Vec<usize> = (0..self.fam.len()).filter(|i| people(*i)).collect();
-        let codes = self.codes.iter().map(|row| kept.iter().map(|&i| row[i]).collect()).collect();
-        let fam = kept.iter().map(|&i| self.fam[i].clone()).collect();
-        Self { fam, bim: self.bim.clone(), codes }
-    }
-
-    fn write(&self, prefix: &Path) {
-        let mut bed = vec![0x6c, 0x1b, 1];
-        for row in &self.codes {
-            bed.extend(row.chunks(4).map(|four| {
-                four.iter().enumerate().fold(0, |byte, (i, code)| byte | code << (2 * i))
-            }));
-        }
-        std::fs::write(prefix.with_extension("bed"), bed).unwrap();
-        std::fs::write(prefix.with_extension("fam"), self.fam.join("\n") + "\n").unwrap();
-        let bim: String = self.bim.iter().map(|row| row.join("\t") + "\n").collect();
-        std::fs::write(prefix.with_extension("bim"), bim).unwrap();
-    }
-
-    fn reversed(mut self) -> Self {
-        self.bim.reverse();
-        self.codes.reverse();
-        self
-    }
-
-    fn swapped(mut self) -> Self {
-        self.bim.iter_mut().for_each(|row| row.swap(4, 5));
-        self.codes.iter_mut().flatten().for_each(|code| *code = [3, 1, 2, 0][usize::from(*code)]);
-        self
-    }
-
-    /// On the other strand, where alleles tell the strand.
-    fn flipped(mut self) -> Self {
-        let other = |allele: &str| match allele {
-            "A" => "T",
-            "C" => "G",
-            "G" => "C",
-            _ => "A",
-        };
-        for row in &mut self.bim {
-            let bases = row[4].len() == 1 && row[5].len() == 1;
-            if bases && row[4] != other(&row[5]) {
-                (row[4], row[5]) = (other(&row[4]).to_owned(), other(&row[5]).to_owned());
-            }
-        }
-        self
-    }
-
-    fn without(mut self, absent: impl Fn(usize) -> bool) -> Self {
-        let mut number = 0..;
-        self.bim.retain(|_| !absent(number.next().unwrap()));
-        let mut number = 0..;
-        self.codes.retain(|_| !absent(number.next().unwrap()));
-        self
-    }
-}
 
 /// Every twentieth variant is not in the files of the last site.
 fn is_absent(variant: usize) -> bool {
@@ -309,7 +225,7 @@ fn check(
     pheno: &Path,
     names: &[&str],
     site_of: impl Fn(usize) -> usize,
-) -> PathBuf {
+) {
     let donors = [0, whole.fam.len() - 1];
     let site_of = |i: usize| match donors.iter().position(|d| *d == i) {
         Some(donor) => 4 + donor,
@@ -399,7 +315,6 @@ fn check(
         refused(&world.open(&job, &[], "erased"), 3, &["--manifest", "owner"]);
         assert!(world.table(&job, &manifests, "erased") == expected);
     }
-    world.path("pooled0.assoc.tsv")
 }
 
 /// The committed cohort's phenotypes, and a second one with people left out.
@@ -437,51 +352,6 @@ fn rows_totals_and_donors_give_the_merged_cohort_s_table() {
         }
         check(&world, &whole, &pheno, &["FIRST", "SECOND"], |i| i % 4);
     }
-}
-
-#[test]
-fn geuvadis_in_four_altered_sites_equals_plink() {
-    let Some(data) = real_data() else { return };
-    let set = data.join("geuvadis22");
-    let whole = Files::read(&set.join("g22"));
-    assert!(whole.codes.iter().flatten().all(|code| *code != 1), "no call is missing");
-    let sites = Table::read(&set.join("sites.tsv"));
-    let populations: HashMap<&str, usize> = sites
-        .rows
-        .iter()
-        .map(|row| {
-            let population = sites.get(row, "POP");
-            let number = ["GBR", "FIN", "TSI", "CEU"].iter().position(|p| *p == population);
-            (sites.get(row, "IID"), number.unwrap())
-        })
-        .collect();
-    let site_of = |i: usize| populations[whole.fam[i].split_whitespace().nth(1).unwrap()];
-    let planes = [PlaneKind::Dosage, PlaneKind::HomAlt];
-    let world = World::new(&set.join("g22.bim"), &planes, Participation::Encrypted);
-    let (pheno, name) = (set.join("pheno_bin.tsv"), "hi_ENSG00000172404");
-    let table = check(&world, &whole, &pheno, &[name, "hi_ENSG00000100372"], site_of);
-    // PLINK's counts of the unaltered files hold for what no site lacks.
-    let truth = set.join(format!("truth/p19_counts.{name}.assoc.gz"));
-    let (found, plink) = (Table::read(&table), Table::read(&truth));
-    let counts: HashMap<[&str; 3], [&str; 2]> = plink
-        .rows
-        .iter()
-        .map(|r| {
-            (["SNP", "A1", "A2"].map(|c| plink.get(r, c)), ["C_A", "C_U"].map(|c| plink.get(r, c)))
-        })
-        .collect();
-    let lacking: HashSet<&str> =
-        (0..).zip(&whole.bim).filter(|(v, _)| is_absent(*v)).map(|(_, r)| r[1].as_str()).collect();
-    let mut compared = 0;
-    for row in found.rows.iter().filter(|r| found.get(r, "TEST") == "ALLELIC") {
-        let key = ["ID", "A1", "REF"].map(|c| found.get(row, c));
-        if !lacking.contains(key[0]) {
-            let ours = ["A1_CASE_CT", "A1_CTRL_CT"].map(|c| found.get(row, c));
-            assert_eq!(counts.get(&key), Some(&ours), "{key:?}");
-            compared += 1;
-        }
-    }
-    assert_eq!(compared + lacking.len(), 85_485);
 }
 
 #[test]
