@@ -211,9 +211,7 @@ impl Rebuild {
             }
             Kind::Totals => {
                 let opened = Envelope::open::<Totals>(envelope)?;
-                let totals = opened.message;
-                let units = totals.units.iter().map(|unit| unit.chunk);
-                (opened.signers, units.chain([totals.totals]).collect(), None)
+                (opened.signers, opened.message.objects().collect(), None)
             }
             Kind::Shares => {
                 let opened = Envelope::open::<Shares>(envelope)?;
