@@ -156,7 +156,10 @@ fn what_a_consortium_sends_says_what_it_is() {
 
     let round = he_core::ceremony::share_round(id("unit"));
     let commitment = Commitment::new(round, "somebody", &[3; 32], b"object").to_bytes();
-    let promise = KeyCommitment { study: id("study"), commitment: commitment.clone() };
+    let of_key = he_core::ceremony::key_round(id("study"));
+    let of_key = Commitment::new(of_key, "somebody", &[3; 32], b"object").to_bytes();
+    assert_eq!(about(of_key.clone()).facts["about"], "a contribution to a key");
+    let promise = KeyCommitment { study: id("study"), commitment: of_key };
     let report = about(signed(&promise, &[&me]));
     assert_eq!(report.facts["study"], id("study").to_string());
     let (job, phase) = (id("job"), SharePhase::Sums);

@@ -265,9 +265,8 @@ impl Site<'_> {
         }
         publish::write_exclusions(&folder, &prepared.exclusions)?;
         begun.keep();
-        push_folder(client, &folder, self.to.connections, console).map_err(|error| {
+        push_folder(client, &folder, self.to.connections, console).inspect_err(|_| {
             console.note(format_args!("`hegwas push {}` sends what is missing", folder.display()));
-            error
         })?;
         console.note(format_args!(
             "your signature attests that the sums are over {} people; nobody can check it",
