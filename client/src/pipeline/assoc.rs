@@ -389,7 +389,7 @@ fn finish(
             console,
             study: study.clone(),
         };
-        while let Some(done) = holder.step(status, &|_| Ok(()))? {
+        while let Some(done) = holder.step(status, &|_, _| Ok(()))? {
             console.note(done);
         }
         Ok::<_, Error>(())
