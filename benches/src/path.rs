@@ -181,7 +181,7 @@ impl<'a> Path<'a> {
             round.encrypt = round.encrypt.plus(cost);
             let hash = || chunks.par_iter().map(|(_, bytes)| Digest::of(bytes)).collect::<Vec<_>>();
             round.hash = round.hash.plus(Cost::of(|| std::hint::black_box(hash())).1);
-            memory.chunks.extend(chunks.iter().map(|(_, bytes)| bytes.clone()));
+            memory.chunks.extend(chunks.iter().map(|(_, bytes)| bytes.as_slice().into()));
             lock().extend(chunks.into_iter().map(|(_, bytes)| bytes));
         }
         Ok(memory)
