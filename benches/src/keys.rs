@@ -4,7 +4,7 @@ use he_core::arith::Ring;
 use he_core::grant::SwitchingKey;
 use he_core::public_key::{PublicKey, PublicShare};
 use he_core::result::SwitchedUnit;
-use he_core::share::{UnitValues, combine};
+use he_core::share::{UnitValues, combine, measure_noise};
 use he_core::{Digest, Params, Plan, PlanRequest};
 use he_core_secret::{
     DatasetKey, EncryptionSeeds, Entropy, HolderKey, MasterKey, decryption_share,
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// A sole holder's plan for `people` people on the set `params`, so that results can be opened and checked here.
 ///
 /// The planner takes the smallest set that serves: the larger ones are asked for by more people (two limbs) or wider values
-/// (three, which in practice several holders need). What a kernel does depends on the set alone.
+/// (three, which in practice several holders need; four are for several holders alone). What a kernel does depends on the set alone.
 ///
 /// # Errors
 /// When the planner gives another set.
@@ -86,6 +86,19 @@ impl Keys {
         let share = share.map_err(Error::step("decrypting"))?;
         combine(&self.ring, &self.plan, unit, &[share]).map_err(Error::step("decrypting"))
     }
+
+    /// log2 of how many times the largest noise of a result fits under half the scale.
+    ///
+    /// # Errors
+    /// When a value is out of range.
+    pub fn bits_left(&self, unit: &SwitchedUnit) -> Result<f64> {
+        let share = decryption_share(&self.plan, &self.holder, unit);
+        let share = share.map_err(Error::step("decrypting"))?;
+        let noise = measure_noise(&self.ring, &self.plan, unit, &[share]);
+        let (_, largest) = noise.map_err(Error::step("decrypting"))?;
+        let scale = self.plan.delta_g() as f64 * self.plan.delta_y() as f64;
+        Ok((scale / 2.0 / largest.max(1.0)).log2())
+    }
 }
 
 #[cfg(test)]
@@ -94,11 +107,12 @@ mod tests {
 
     #[test]
     fn every_measured_set_has_its_plan() {
-        for params in [Params::N2048Q50, Params::N4096Q100, Params::N8192Q150] {
+        for params in crate::kernel::SETS {
             for people in [2, 340, 25_000] {
                 assert_eq!(plan(params, people).unwrap().params(), params);
             }
         }
         assert!(plan(Params::N2048Q50, 100_000).is_err());
+        assert!(plan(Params::N8192Q200, 1000).is_err(), "no sole holder's study needs it");
     }
 }

@@ -7,7 +7,9 @@
 
 pub mod clock;
 pub mod cohort;
+pub mod compare;
 mod error;
+pub mod finish;
 pub mod job;
 pub mod kernel;
 pub mod keys;
@@ -18,11 +20,16 @@ pub mod plink;
 pub mod process;
 pub mod record;
 pub mod report;
+pub mod rounds;
 pub mod run;
 pub mod say;
+pub mod scheme;
+pub mod schemes;
 pub mod source;
 pub mod stream;
 pub mod suite;
+pub mod trial;
+pub mod workload;
 
 pub use error::{Error, Result};
 

@@ -76,6 +76,38 @@ fn load() -> f64 {
     text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
+/// Seconds that the machine's processors have been busy with anything since it started, those that a hypervisor took included.
+/// Zero where the system does not say.
+#[must_use]
+pub fn busy_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<f64> = ticks.filter_map(|t| t.parse().ok()).collect();
+    // user, nice, system, irq, softirq, steal: all but idle and waiting for disks. 100 ticks a second on every Linux.
+    [0, 1, 2, 5, 6, 7].iter().filter_map(|&i| ticks.get(i)).sum::<f64>() / 100.0
+}
+
+/// Binds this thread, and those it starts from now on, to `threads` processors: the last ones that it may use, since the first
+/// serves most interrupts. Gives their numbers; none where the system does not allow it.
+#[must_use]
+pub fn bind(threads: usize) -> Vec<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+        let allowed = sched_getaffinity(None).unwrap_or_default();
+        let chosen: Vec<usize> =
+            (0..CpuSet::MAX_CPU).rev().filter(|&cpu| allowed.is_set(cpu)).take(threads).collect();
+        let mut set = CpuSet::new();
+        chosen.iter().for_each(|&cpu| set.set(cpu));
+        if chosen.len() == threads && sched_setaffinity(None, &set).is_ok() {
+            return chosen;
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = threads;
+    Vec::new()
+}
+
 /// The value of the first line `name: value` of a file below `/proc`.
 pub(crate) fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;

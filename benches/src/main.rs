@@ -1,14 +1,16 @@
-//! `hegwas-bench`: records what hegwas costs, and makes documents and plots from the records.
+//! `hegwas-bench`: records what hegwas costs, compares schemes on one workload, and makes documents and plots from the records.
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use hegwas_bench::rounds::{self, Options, Own};
 use hegwas_bench::suite::{GROWTH, Suite};
-use hegwas_bench::{Result, kernel, machine, report, run, say};
+use hegwas_bench::workload::Shape;
+use hegwas_bench::{Result, compare, kernel, machine, report, run, say, schemes};
 
-/// Records what hegwas costs, and makes documents and plots from the records
+/// Records what hegwas costs, compares encryption schemes on one workload, and makes documents and plots from the records
 #[derive(Parser)]
 #[command(name = "hegwas-bench", version)]
 struct Cli {
@@ -21,9 +23,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures and appends records
+    /// Measures hegwas itself and appends records
     Record(RecordArgs),
-    /// Makes the tables of docs/performance.md and README.md, and the plots, from the latest records
+    /// Names the schemes that `run` compares, and says which of them can't be measured here
+    List,
+    /// Measures the schemes on one workload, in rounds; goes on where it was cut off
+    Run(RunArgs),
+    /// One trial of `run`, in a process of its own
+    #[command(hide = true)]
+    Trial(TrialArgs),
+    /// Says what changed between two runs beyond noise
+    Compare {
+        /// Name of a run, or the folder of its records
+        before: String,
+        /// The same
+        after: String,
+    },
+    /// Makes the tables of docs/performance.md, docs/comparison.md and README.md, the plots and docs/comparison.html, from the
+    /// latest records
     Report {
         /// Changes nothing, fails if a file is not what the records give
         #[arg(long)]
@@ -32,6 +49,85 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         root: Option<PathBuf>,
     },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Name of the run; the same name goes on with it
+    #[arg(long, default_value = "main")]
+    name: String,
+    /// Shapes, PEOPLExVARIANTS, comma-separated [default: 200x16384, 245x10643, 1000x1000; with --bfile all of it]
+    #[arg(long, value_delimiter = ',')]
+    shapes: Vec<Shape>,
+    /// Larger shapes too, up to 15000x16384, which show growth
+    #[arg(long, conflicts_with = "bfile")]
+    growth: bool,
+    /// Schemes, comma-separated [default: all]
+    #[arg(long, value_delimiter = ',')]
+    schemes: Vec<String>,
+    /// Rounds: measurements of each
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Threads of each trial, bound to as many processors
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Seconds that one trial may take, without its setup; what takes longer is measured in part and scaled
+    #[arg(long, default_value_t = 8.0, value_name = "SECONDS")]
+    budget: f64,
+    /// Measures again what is recorded already
+    #[arg(long)]
+    again: bool,
+    /// Folder for synthetic cohorts, kept afterwards [default: a temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    work: Option<PathBuf>,
+    /// Prefix of your own PLINK files instead of synthetic ones
+    #[arg(long, value_name = "PREFIX", requires = "pheno")]
+    bfile: Option<PathBuf>,
+    /// Their phenotype table
+    #[arg(long, value_name = "FILE", requires = "bfile")]
+    pheno: Option<PathBuf>,
+    /// Its column [default: the first]
+    #[arg(long, value_name = "NAME", requires = "pheno")]
+    pheno_name: Option<String>,
+}
+
+impl RunArgs {
+    fn options(&self) -> Options {
+        let mut shapes = self.shapes.clone();
+        if self.growth {
+            if shapes.is_empty() {
+                shapes.extend(rounds::SMALL);
+            }
+            shapes.extend(rounds::GROWTH);
+        }
+        let own = self.bfile.clone().zip(self.pheno.clone());
+        Options {
+            run: self.name.clone(),
+            shapes,
+            schemes: self.schemes.clone(),
+            rounds: self.rounds,
+            threads: self.threads.max(1),
+            budget_s: self.budget,
+            own: own.map(|(prefix, table)| Own { prefix, table, name: self.pheno_name.clone() }),
+            again: self.again,
+        }
+    }
+}
+
+#[derive(Args)]
+struct TrialArgs {
+    #[arg(long)]
+    scheme: String,
+    #[arg(long)]
+    shape: Shape,
+    #[arg(long)]
+    threads: usize,
+    #[arg(long)]
+    bfile: PathBuf,
+    #[arg(long)]
+    pheno: PathBuf,
+    #[arg(long)]
+    pheno_name: Option<String>,
 }
 
 #[derive(Args)]
@@ -155,6 +251,33 @@ fn work(cli: &Cli) -> Result<()> {
     let records = cli.records.clone().unwrap_or_else(default);
     match &cli.command {
         Command::Record(args) => record(args, &Suite::new(&records, args.work.as_deref())?),
+        Command::List => {
+            list();
+            Ok(())
+        }
+        Command::Run(args) => {
+            if cfg!(debug_assertions) {
+                say::progress(
+                    "this is not an optimised build: what it records is left out of reports",
+                );
+            }
+            rounds::run(&args.options(), &records, args.work.as_deref())
+        }
+        Command::Trial(args) => {
+            let own = Own {
+                prefix: args.bfile.clone(),
+                table: args.pheno.clone(),
+                name: args.pheno_name.clone(),
+            };
+            say::answer(rounds::trial(&args.scheme, args.shape, args.threads, &own)?);
+            Ok(())
+        }
+        Command::Compare { before, after } => {
+            for line in compare::compare(&records, before, after)? {
+                say::answer(line);
+            }
+            Ok(())
+        }
         Command::Report { check, root } => {
             let root = root.clone().unwrap_or_else(|| machine::root().to_owned());
             for line in report::make(&records, &root, *check)? {
@@ -162,6 +285,23 @@ fn work(cli: &Cli) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+fn list() {
+    let (found, missing) = schemes::all();
+    for scheme in found {
+        let about = scheme.about();
+        say::answer(format_args!(
+            "{:<32} {:<18} {} ({})",
+            about.name,
+            about.regime.name(),
+            about.title,
+            about.library
+        ));
+    }
+    for missing in missing {
+        say::answer(format_args!("{:<32} not here: {}", missing.name, missing.why));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Records: one line of JSON for each measurement, appended to `benches/records/KIND.jsonl`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -11,6 +12,7 @@ use crate::kernel::Kernel;
 use crate::machine::{SCHEMA, Stamp};
 use crate::path::Stages;
 use crate::plink::Plink;
+use crate::rounds::Trial;
 use crate::run::Run;
 use crate::{Error, Result};
 
@@ -28,6 +30,8 @@ pub enum Measured {
     Run(Run),
     /// PLINK on the same files.
     Plink(Plink),
+    /// One scheme of the comparison, once.
+    Trial(Box<Trial>),
 }
 
 impl Measured {
@@ -40,6 +44,7 @@ impl Measured {
             Self::Job(_) => "job",
             Self::Run(_) => "run",
             Self::Plink(_) => "plink",
+            Self::Trial(_) => "trial",
         }
     }
 
@@ -55,6 +60,7 @@ impl Measured {
             Self::Job(j) => format!("job {} {} {}", j.people, j.variants, j.threads),
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
+            Self::Trial(t) => t.key(),
         }
     }
 }
@@ -95,6 +101,14 @@ impl Record {
 /// # Errors
 /// When a file can't be read, or a line is no record of this version.
 pub fn latest(folder: &Path) -> Result<Vec<Record>> {
+    Ok(numbered(folder)?.into_iter().map(|(_, record)| record).collect())
+}
+
+/// The same, each with the number of its line in its file, from 1.
+///
+/// # Errors
+/// Those of [`latest`].
+pub fn numbered(folder: &Path) -> Result<Vec<(usize, Record)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::file(folder))?,
@@ -105,18 +119,24 @@ pub fn latest(folder: &Path) -> Result<Vec<Record>> {
         .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
         .collect();
     files.sort();
-    let mut records: Vec<Record> = Vec::new();
+    let mut records: Vec<(usize, Record)> = Vec::new();
+    let (mut places, mut superseded) = (BTreeMap::new(), Vec::new());
     for path in files {
         let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
         for (line, text) in (1..).zip(text.lines()) {
             let record =
                 parse(text).map_err(|why| Error::Record { path: path.clone(), line, why })?;
             let key = record.measured.key();
-            records.retain(|r| r.measured.key() != key);
-            records.push(record);
+            if let Some(earlier) = places.insert(key, records.len()) {
+                superseded.push(earlier);
+            }
+            records.push((line, record));
         }
     }
-    Ok(records)
+    superseded.sort_unstable();
+    let latest = |place: &usize| superseded.binary_search(place).is_err();
+    let numbered = records.into_iter().enumerate().filter(|(place, _)| latest(place));
+    Ok(numbered.map(|(_, record)| record).collect())
 }
 
 fn parse(line: &str) -> std::result::Result<Record, String> {

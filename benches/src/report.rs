@@ -3,7 +3,10 @@
 mod bars;
 mod blocks;
 mod chart;
+mod comparison;
+mod contrast;
 mod facts;
+mod page;
 mod plots;
 mod projection;
 mod published;
@@ -16,12 +19,14 @@ use std::path::Path;
 use blocks::replace;
 use facts::Facts;
 
-use crate::record::latest;
+use crate::record::numbered;
 use crate::{Error, Result};
 
 /// The document with all tables.
 const PERFORMANCE: &str = "docs/performance.md";
-/// The document with the short one.
+/// The document with the comparison of schemes.
+const COMPARISON: &str = "docs/comparison.md";
+/// The document with the short ones.
 const README: &str = "README.md";
 /// Makes the content of a block.
 type Block = (&'static str, fn(&Facts) -> String);
@@ -38,9 +43,25 @@ const BLOCKS: [Block; 10] = [
     ("plink", tables::plink),
     ("projection", projection::projection),
 ];
-/// Plots.
-const PLOTS: [Block; 2] =
-    [("docs/plots/people.svg", plots::people), ("docs/plots/variants.svg", plots::variants)];
+/// Blocks of [`COMPARISON`].
+const COMPARISON_BLOCKS: [Block; 4] = [
+    ("machine", comparison::machine),
+    ("costs", comparison::costs),
+    ("schemes", comparison::schemes),
+    ("records", comparison::trace),
+];
+/// Blocks of [`README`].
+const README_BLOCKS: [Block; 2] = [("cost", tables::readme), ("comparison", comparison::readme)];
+/// Files that are generated as a whole.
+const WHOLE: [Block; 7] = [
+    ("docs/plots/people.svg", plots::people),
+    ("docs/plots/variants.svg", plots::variants),
+    ("docs/plots/schemes.svg", contrast::bars),
+    ("docs/plots/schemes-bytes.svg", contrast::bytes),
+    ("docs/plots/schemes-people.svg", contrast::people),
+    ("docs/plots/schemes-variants.svg", contrast::variants),
+    ("docs/comparison.html", page::page),
+];
 
 /// Makes every generated file below `root` from the records in `records`; writes those that changed and names them. With
 /// `check` nothing is written.
@@ -49,7 +70,7 @@ const PLOTS: [Block; 2] =
 /// When a record or document can't be read or lacks a marker; with `check`, when a file is not what the records give.
 pub fn make(records: &Path, root: &Path, check: bool) -> Result<Vec<String>> {
     let mut changed = Vec::new();
-    for (name, content) in files(&Facts::new(latest(records)?), root)? {
+    for (name, content) in files(&Facts::new(numbered(records)?), root)? {
         let path = root.join(name);
         if fs::read(&path).is_ok_and(|old| old == content.as_bytes()) {
             continue;
@@ -70,12 +91,16 @@ fn files(facts: &Facts, root: &Path) -> Result<Vec<(&'static str, String)>> {
         let path = root.join(name);
         fs::read_to_string(&path).map_err(Error::file(&path))
     };
-    let mut performance = read(PERFORMANCE)?;
-    for (name, content) in BLOCKS {
-        performance = replace(PERFORMANCE, &performance, name, &content(facts))?;
+    let documents: [(&'static str, &[Block]); 3] =
+        [(PERFORMANCE, &BLOCKS), (COMPARISON, &COMPARISON_BLOCKS), (README, &README_BLOCKS)];
+    let mut files = Vec::new();
+    for (document, blocks) in documents {
+        let mut text = read(document)?;
+        for (name, content) in blocks {
+            text = replace(document, &text, name, &content(facts))?;
+        }
+        files.push((document, text));
     }
-    let readme = replace(README, &read(README)?, "cost", &tables::readme(facts))?;
-    let mut files = vec![(PERFORMANCE, performance), (README, readme)];
-    files.extend(PLOTS.into_iter().map(|(name, draw)| (name, draw(facts))));
+    files.extend(WHOLE.into_iter().map(|(name, draw)| (name, draw(facts))));
     Ok(files)
 }

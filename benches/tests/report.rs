@@ -15,7 +15,7 @@ fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = hegwas_bench::machine::root();
     fs::create_dir(folder.path().join("docs")).unwrap();
-    for name in ["README.md", "docs/performance.md"] {
+    for name in ["README.md", "docs/performance.md", "docs/comparison.md"] {
         fs::copy(root.join(name), folder.path().join(name)).unwrap();
     }
     folder
@@ -29,8 +29,18 @@ fn read(root: &tempfile::TempDir, name: &str) -> String {
 fn tables_plots_and_readme_come_from_the_records() {
     let root = checkout();
     let changed = report::make(&records(), root.path(), false).unwrap();
-    let all =
-        ["docs/performance.md", "README.md", "docs/plots/people.svg", "docs/plots/variants.svg"];
+    let all = [
+        "docs/performance.md",
+        "docs/comparison.md",
+        "README.md",
+        "docs/plots/people.svg",
+        "docs/plots/variants.svg",
+        "docs/plots/schemes.svg",
+        "docs/plots/schemes-bytes.svg",
+        "docs/plots/schemes-people.svg",
+        "docs/plots/schemes-variants.svg",
+        "docs/comparison.html",
+    ];
     assert_eq!(changed, all);
 
     let performance = read(&root, "docs/performance.md");
@@ -69,6 +79,23 @@ fn tables_plots_and_readme_come_from_the_records() {
         "{readme}"
     );
     assert!(readme.contains("privacy costs a factor of 22.0"), "{readme}");
+    // A scheme that was measured whole, and one that was measured in part.
+    for line in [
+        "| hegwas, n2048-q50 | server multiplies | 5.00 | 7.03 | 1.05 | 1.00 | 1.00 | 1.00 |",
+        "| Another scheme | server multiplies | 10.0 * | ",
+        " * | 1.58 * | 2.00 * | ",
+        " * | 1.50 * |",
+    ] {
+        assert!(readme.contains(line), "{line}\n{readme}");
+    }
+    let comparison = read(&root, "docs/comparison.md");
+    for line in [
+        "in the median trial 0.0500 processors were busy with something else",
+        "| hegwas, n2048-q50 | 0.0100 | 2.19 | 5.00 | 7.03 | 1.05 | 9.52 % | 40.0 | 76.9 | 10.0 | 9.00 | 0 |",
+        "| other | 200 x 16,384 | 8 x 2,048 | 2 | 2, 3 |",
+    ] {
+        assert!(comparison.contains(line), "{line}\n{comparison}");
+    }
     let plot = read(&root, "docs/plots/variants.svg");
     assert!(plot.contains("Blatt 2020 (28 cores)") && plot.contains("<polyline"));
 }
@@ -94,7 +121,9 @@ fn without_records_the_documents_say_so() {
     report::make(&root.path().join("nowhere"), root.path(), false).unwrap();
     let performance = read(&root, "docs/performance.md");
     assert_eq!(performance.matches("No record yet").count(), 9);
-    assert!(read(&root, "README.md").contains("No record yet."));
+    assert_eq!(read(&root, "README.md").matches("No record yet.").count(), 2);
+    assert_eq!(read(&root, "docs/comparison.md").matches("No record yet.").count(), 4);
+    assert!(read(&root, "docs/comparison.html").contains("No record yet."));
 }
 
 #[test]

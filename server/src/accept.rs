@@ -11,8 +11,11 @@
 //! | job | who asks for it | signer, coordinator, key holders, analysts, owners of its inputs |
 //! | commitment to shares, shares | the key holder | signer, coordinator, key holders, analysts |
 //!
-//! Whoever may read a manifest may read the objects that it names. The signer owns what it signs; a study's coordinator owns
+//! Whoever is a manifest's reader may read the objects that it names. The signer owns what it signs; a study's coordinator owns
 //! the study.
+//!
+//! Besides, coordinator, key holders and analysts of a study are *shown* manifests without what these name: grants to the study,
+//! datasets that are granted to it with the phenotypes that it can sum, totals for it, and the inputs of its jobs.
 
 mod ceremony;
 mod data;
@@ -35,6 +38,7 @@ use crate::error::ApiError;
 use crate::index::{ManifestRow, NewManifest};
 use crate::store::{Class, read_all};
 
+pub use job::show;
 pub use study::{check_signatures, unsigned_by};
 
 /// A manifest to be checked.

@@ -100,6 +100,8 @@ pub struct NewManifest {
     pub readers: Vec<(Digest, Did)>,
     /// `(manifest, party, because)`: who may read which manifest as long as a third one is there.
     pub lent: Vec<(Digest, Did, Digest)>,
+    /// The same of the manifest alone, not of what it names.
+    pub shown: Vec<(Digest, Did, Digest)>,
     /// For jobs: the study and the number of units, totals included.
     pub job: Option<(Digest, u64)>,
     /// For grants: when it ends.
@@ -122,6 +124,7 @@ impl NewManifest {
             links: Vec::new(),
             readers: Vec::new(),
             lent: Vec::new(),
+            shown: Vec::new(),
             job: None,
             expires: None,
             once: None,
@@ -217,7 +220,7 @@ pub trait Index: Send + Sync + 'static {
     async fn add_manifest(&self, manifest: &NewManifest, quota: u64) -> Outcome<Added>;
     /// A manifest, whoever may read it.
     async fn manifest(&self, id: &Digest) -> Outcome<Option<ManifestRow>>;
-    /// Whether `party` may read the manifest.
+    /// Whether `party` may read the manifest; what it names is another question ([`Index::readable`]).
     async fn may_read(&self, party: &Did, id: &Digest) -> Outcome<bool>;
     /// Manifests of a kind that `party` may read, oldest first.
     async fn list(&self, party: &Did, kind: Kind) -> Outcome<Vec<Listed>>;

@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 use super::text::thousands;
 
 const SIZE: (f64, f64) = (760.0, 500.0);
-/// Left, top, right, bottom edge of the frame.
+/// Left, top, right, bottom edge of the frame under a legend of [`LEGEND_ROWS`] rows; more rows move it down.
 const FRAME: (f64, f64, f64, f64) = (76.0, 98.0, 740.0, 446.0);
+const LEGEND_ROWS: usize = 2;
+const LEGEND_ROW: f64 = 17.0;
 const INK: &str = "#222222";
 const PALE: &str = "#e4e4e4";
 /// Colours that differ for colour-blind eyes too (Okabe and Ito 2008).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+pub(super) const COLOURS: [&str; 9] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f",
+    "#8a6d00",
+];
 /// Width of a character of a label, in units: for where labels end.
 const CHARACTER: f64 = 5.6;
 const LINE: f64 = 13.0;
@@ -75,7 +80,7 @@ impl Axis {
 impl Chart {
     /// The chart as a complete SVG file.
     pub(super) fn draw(&self) -> String {
-        let (left, top, right, bottom) = FRAME;
+        let (left, top, right, bottom) = self.place();
         let every = || {
             let series = self.series.iter().flat_map(|s| s.points.iter().chain(&s.others));
             series.copied().chain(self.labels.iter().map(|l| l.at))
@@ -92,8 +97,21 @@ impl Chart {
         out
     }
 
+    /// Edges of the frame.
+    fn place(&self) -> (f64, f64, f64, f64) {
+        let (left, top, right, bottom) = FRAME;
+        let down = self.down();
+        (left, top + down, right, bottom + down)
+    }
+
+    /// How far the legend moves the frame down.
+    fn down(&self) -> f64 {
+        LEGEND_ROW * self.series.len().div_ceil(2).saturating_sub(LEGEND_ROWS) as f64
+    }
+
     fn frame(&self, x: &Axis, y: &Axis) -> String {
-        let ((width, height), (left, top, right, bottom)) = (SIZE, FRAME);
+        let ((width, height), (left, top, right, bottom)) = (SIZE, self.place());
+        let height = height + self.down();
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
              role=\"img\" font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"11\" fill=\"{INK}\">\n\
@@ -124,7 +142,7 @@ impl Chart {
         let (left, _, right, _) = FRAME;
         for ((number, series), colour) in (0u8..).zip(&self.series).zip(COLOURS.iter().cycle()) {
             let x = left + f64::from(number % 2) * (right - left) / 2.0;
-            let y = 44.0 + 17.0 * f64::from(number / 2);
+            let y = 44.0 + LEGEND_ROW * f64::from(number / 2);
             dot(out, (x + 4.0, y - 4.0), colour, true);
             text(out, (x + 14.0, y), "", &series.name);
         }
@@ -132,7 +150,7 @@ impl Chart {
 
     /// Labelled points as open diamonds; a label that would lie on another one or leave the frame moves.
     fn draw_labels(&self, out: &mut String, x: &Axis, y: &Axis) {
-        let (_, top, right, _) = FRAME;
+        let (_, top, right, _) = self.place();
         let mut taken: Vec<(f64, f64, f64)> = Vec::new();
         for label in &self.labels {
             let (cx, cy) = (x.place(label.at.0), y.place(label.at.1));
@@ -205,7 +223,7 @@ fn text(out: &mut String, (x, y): (f64, f64), style: &str, text: &str) {
 
 fn tick(value: f64) -> String {
     if value >= 1.0 {
-        return thousands(value.round() as u64);
+        return if value < 1e7 { thousands(value.round() as u64) } else { format!("{value:.0e}") };
     }
     // Powers of ten carry rounding; the shortest form of what they stand for does not.
     let decimals = (-value.log10() - 1e-9).ceil() as usize;

@@ -3,6 +3,7 @@
 use he_core::Params;
 use he_core::kernel::Engine;
 
+use super::comparison::Recorded;
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::Stamp;
@@ -27,14 +28,21 @@ pub(super) struct Facts {
     pub(super) runs: Vec<Run>,
     /// PLINK.
     pub(super) plinks: Vec<Plink>,
+    /// The comparison of schemes.
+    pub(super) trials: Vec<Recorded>,
 }
 
 impl Facts {
-    /// Sorts records; those of builds that are not optimised are left out.
+    /// Sorts records, each with the line it stands on; those of builds that are not optimised are left out.
     #[must_use]
-    pub(super) fn new(records: Vec<Record>) -> Self {
+    pub(super) fn new(records: Vec<(usize, Record)>) -> Self {
         let mut facts = Self::default();
-        for Record { machine, measured } in records.into_iter().filter(|r| r.machine.optimised) {
+        let optimised = records.into_iter().filter(|(_, r)| r.machine.optimised);
+        for (line, Record { machine, measured }) in optimised {
+            if let Measured::Trial(trial) = measured {
+                facts.trials.push(Recorded { line, stamp: machine, trial: *trial });
+                continue;
+            }
             let same = |s: &Stamp| {
                 (&s.commit, s.dirty, &s.cpu) == (&machine.commit, machine.dirty, &machine.cpu)
             };
@@ -47,6 +55,7 @@ impl Facts {
                 Measured::Job(job) => facts.jobs.push(job),
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
+                Measured::Trial(_) => {} // taken above
             }
         }
         facts.runs.sort_by(|a, b| a.genotypes().total_cmp(&b.genotypes()));

@@ -53,11 +53,11 @@ pub struct NewArgs {
     /// The study
     #[arg(long, value_name = "ID")]
     pub study: Digest,
-    /// Take part with every dataset granted to the study that has a phenotype of this name, and with totals of this name.
-    /// You see phenotypes of your own; other owners' are given by their ids
+    /// Take part with every dataset granted to the study, of every owner, with its newest phenotype of this name, and with
+    /// every owner's newest totals of this name
     #[arg(long, value_name = "NAME", help_heading = "Inputs")]
     pub phenotype_name: Option<String>,
-    /// With --phenotype-name: a granted dataset that does not take part
+    /// With --phenotype-name: a granted dataset, or totals, that does not take part
     #[arg(long, value_name = "ID", requires = "phenotype_name", help_heading = "Inputs")]
     pub without: Vec<Digest>,
     /// A dataset that takes part; may be given several times, each with --phenotype and --grant

@@ -1,9 +1,9 @@
 //! Which inputs a new job has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gwas::wire::status::Listed;
-use gwas::wire::{GrantTerms, JobInput, Phenotype};
+use gwas::wire::{Did, GrantTerms, JobInput, Participation, Phenotype, Study};
 use he_core::Digest;
 
 use crate::cli::run::NewArgs;
@@ -11,16 +11,17 @@ use crate::console::Console;
 use crate::net::{Client, Collection, now};
 use crate::{Error, Result};
 
-/// The inputs that are given by their ids, then those of a phenotype's name; says which.
+/// The inputs that are given by their ids, then those of a phenotype's name, of every owner; says which.
 ///
 /// # Errors
-/// When ids do not come in threes, or a granted dataset has no phenotype of that name that the caller sees: a job is never
-/// over fewer inputs than its author believes.
+/// When ids do not come in threes, or a granted dataset has no phenotype of that name: a job is never over fewer inputs than
+/// its author believes.
 pub(super) fn inputs(client: &Client, args: &NewArgs, console: &Console) -> Result<Vec<JobInput>> {
     let mut inputs = explicit(args)?;
     if let Some(name) = &args.phenotype_name {
-        let named = named(client, args, name, &inputs)?;
-        inputs.extend(named);
+        let found = Named::find(client, args, name, &inputs)?;
+        found.tell(console);
+        inputs.extend(found.inputs);
     }
     for input in &inputs {
         console.note(match input {
@@ -51,49 +52,111 @@ fn explicit(args: &NewArgs) -> Result<Vec<JobInput>> {
     Ok(rows.chain(args.totals.iter().map(|&totals| JobInput::Totals { totals })).collect())
 }
 
-/// Every granted dataset with its newest phenotype of that name, and the newest totals of that name of every owner; but
-/// nothing that was `given` by its id.
-fn named(client: &Client, args: &NewArgs, name: &str, given: &[JobInput]) -> Result<Vec<JobInput>> {
-    let is_given =
-        |id: &Digest| given.iter().any(|i| i.subject() == *id) || args.without.contains(id);
+/// What a name stands for.
+struct Named {
+    inputs: Vec<JobInput>,
+    /// Owners who take part with rows and with totals.
+    twice: Vec<Did>,
+    /// Data owners of the study who do not take part.
+    away: Vec<Did>,
+}
+
+impl Named {
+    /// Every granted dataset with its newest phenotype of that name, and the newest totals of that name of every owner; but
+    /// nothing that was `given` by its id or left out.
+    fn find(client: &Client, args: &NewArgs, name: &str, given: &[JobInput]) -> Result<Self> {
+        let study = client.get_manifest::<Study>(Collection::Studies, &args.study)?.message;
+        let is_given =
+            |id: &Digest| given.iter().any(|i| i.subject() == *id) || args.without.contains(id);
+        let phenotypes = phenotypes(client, name, study.participation)?;
+        let (mut inputs, mut totals) = (Vec::new(), BTreeMap::new());
+        let (mut known, mut rows) = (BTreeSet::new(), BTreeSet::new());
+        for (dataset, grant) in grants(client, args.study)? {
+            known.insert(grant.owner);
+            if !args.without.contains(&dataset) {
+                rows.insert(grant.owner);
+            }
+            if is_given(&dataset) {
+                continue;
+            }
+            let phenotype = phenotypes.get(&dataset).copied();
+            let phenotype = phenotype.ok_or_else(|| lacking(name, dataset, grant.owner))?;
+            inputs.push(JobInput::Rows { dataset, phenotype, grant: grant.id });
+        }
+        for listed in newest_last(client.list_totals()?, name) {
+            if client.get_totals(&listed.id)?.message.study == args.study {
+                totals.insert(listed.owner, listed.id);
+            }
+        }
+        known.extend(totals.keys().copied());
+        for input in given {
+            if let JobInput::Totals { totals } = input {
+                known.extend(client.get_totals(totals)?.signers);
+            }
+        }
+        let away = study.data_owners.into_iter().filter(|owner| !known.contains(owner)).collect();
+        totals.retain(|_, id| !is_given(id));
+        let twice = totals.keys().filter(|owner| rows.contains(*owner)).copied().collect();
+        inputs.extend(totals.into_values().map(|totals| JobInput::Totals { totals }));
+        Ok(Self { inputs, twice, away })
+    }
+
+    /// Says what the job's author may not expect.
+    fn tell(&self, console: &Console) {
+        for owner in &self.twice {
+            console.warn(format_args!(
+                "{owner} takes part with rows and with totals: if these are the same people, leave one of them out with --without"
+            ));
+        }
+        for owner in &self.away {
+            console.note(format_args!(
+                "{owner} has granted no dataset and sent no totals of that name: the job is without it"
+            ));
+        }
+    }
+}
+
+fn lacking(name: &str, dataset: Digest, owner: Did) -> Error {
+    Error::input(format_args!(
+        "{owner} has sent no phenotype {name} of its granted dataset {dataset} that the study can sum"
+    ))
+    .with_remedy(format_args!(
+        "ask for it (`hegwas encrypt --study ID --dataset FOLDER --pheno-name {name}`), or leave the dataset out with \
+         --without {dataset}"
+    ))
+}
+
+/// For each dataset its newest phenotype of that name which such a study can sum.
+fn phenotypes(
+    client: &Client,
+    name: &str,
+    participation: Participation,
+) -> Result<BTreeMap<Digest, Digest>> {
     let mut phenotypes = BTreeMap::new();
     for listed in newest_last(client.list(Collection::Phenotypes)?, name) {
         let opened = client.get_manifest::<Phenotype>(Collection::Phenotypes, &listed.id)?;
-        phenotypes.insert(opened.message.dataset, opened.id);
-    }
-    let mut inputs = Vec::new();
-    for (dataset, (_, grant)) in grants(client, args.study)? {
-        if is_given(&dataset) {
-            continue;
-        }
-        let phenotype = phenotypes.get(&dataset).copied().ok_or_else(|| {
-            Error::input(format_args!("you see no phenotype {name} of the granted dataset {dataset}"))
-                .with_remedy(format_args!(
-                    "ask its owner for the id and give --dataset, --phenotype and --grant {grant}; or leave it out with \
-                     --without {dataset}"
-                ))
-        })?;
-        inputs.push(JobInput::Rows { dataset, phenotype, grant });
-    }
-    let mut totals = BTreeMap::new();
-    for listed in newest_last(client.list_totals()?, name) {
-        if client.get_totals(&listed.id)?.message.study == args.study {
-            totals.insert(listed.owner, listed.id);
+        if opened.message.serves(participation) {
+            phenotypes.insert(opened.message.dataset, opened.id);
         }
     }
-    let totals = totals.into_values().filter(|id| !is_given(id));
-    inputs.extend(totals.map(|totals| JobInput::Totals { totals }));
-    Ok(inputs)
+    Ok(phenotypes)
 }
 
-/// For each dataset granted to the study the grant that holds longest, with its end.
-fn grants(client: &Client, study: Digest) -> Result<BTreeMap<Digest, (u64, Digest)>> {
-    let mut grants = BTreeMap::new();
-    for listed in client.list(Collection::Grants)? {
-        let terms = client.get_manifest::<GrantTerms>(Collection::Grants, &listed.id)?.message;
-        if terms.study == study && terms.expires > now() {
-            let known = grants.entry(terms.dataset).or_insert((terms.expires, listed.id));
-            *known = (*known).max((terms.expires, listed.id));
+/// A grant that is in force.
+struct Grant {
+    id: Digest,
+    owner: Did,
+    expires: u64,
+}
+
+/// For each dataset granted to the study the grant that holds longest.
+fn grants(client: &Client, study: Digest) -> Result<BTreeMap<Digest, Grant>> {
+    let mut grants: BTreeMap<Digest, Grant> = BTreeMap::new();
+    for Listed { id, owner, .. } in client.list(Collection::Grants)? {
+        let terms = client.get_manifest::<GrantTerms>(Collection::Grants, &id)?.message;
+        let longest = grants.get(&terms.dataset).is_none_or(|g| g.expires < terms.expires);
+        if terms.study == study && terms.expires > now() && longest {
+            grants.insert(terms.dataset, Grant { id, owner, expires: terms.expires });
         }
     }
     Ok(grants)

@@ -13,6 +13,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use gwas::oracle::{Association, Truth};
+
 /// The real data, or `None` with a printed reason.
 pub fn real_data() -> Option<PathBuf> {
     let found = hegwas_fixtures::real_data();
@@ -101,4 +103,46 @@ pub fn agree(ours: Option<f64>, theirs: Option<f64>) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+/// The tests of a table, in the order of its rows.
+pub const TESTS: [&str; 5] = ["ALLELIC", "TREND", "GENO", "DOM", "REC"];
+
+/// Compares the five rows of a variant, in every statistic, with the oracle's.
+pub fn compare_statistics(ours: &Table, rows: &[Vec<String>], truth: &Truth, at: &str) {
+    for ((row, test), expected) in rows.iter().zip(TESTS).zip(&truth.tests) {
+        assert_eq!(ours.get(row, "TEST"), test);
+        let check = |column: &str, value: Option<f64>| {
+            let found = ours.number(row, column);
+            assert!(agree(found, value), "{test} at {at}: {column}: {found:?}, oracle {value:?}");
+        };
+        let Association { chisq, df, odds_ratio, log_or_se, p, neg_log10_p, word } = *expected;
+        check("A1_FREQ", truth.alt_frequency);
+        check("CHISQ", chisq);
+        check("DF", df.map(f64::from));
+        check("OR", odds_ratio);
+        check("LOG(OR)_SE", log_or_se);
+        check("P", p);
+        check("NEG_LOG10_P", neg_log10_p);
+        assert_eq!(ours.get(row, "ERRCODE"), word.unwrap_or("."), "{test} at {at}");
+    }
+}
+
+/// Compares allele counts with PLINK 1.9's `--assoc counts`: bit for bit, of every variant whose id is not left out; how many.
+pub fn compare_counts(ours: &Path, plink: &Path, left_out: impl Fn(&str) -> bool) -> usize {
+    let (ours, plink) = (Table::read(ours), Table::read(plink));
+    let key = |t: &Table, r: &[String], names: [&str; 4]| names.map(|n| t.get(r, n).to_owned());
+    let mut counts: HashMap<[String; 4], [&str; 2]> = HashMap::new();
+    for r in &plink.rows {
+        let found = ["C_A", "C_U"].map(|c| plink.get(r, c));
+        counts.insert(key(&plink, r, ["SNP", "BP", "A1", "A2"]), found);
+    }
+    let mut compared = 0;
+    let rows = ours.rows.iter().filter(|r| ours.get(r, "TEST") == "ALLELIC");
+    for row in rows.filter(|r| !left_out(ours.get(r, "ID"))) {
+        let found = ["A1_CASE_CT", "A1_CTRL_CT"].map(|c| ours.get(row, c));
+        assert_eq!(counts.get(&key(&ours, row, ["ID", "POS", "A1", "REF"])), Some(&found));
+        compared += 1;
+    }
+    compared
 }

@@ -10,11 +10,16 @@
 
 mod bad_files;
 mod bad_objects;
+mod cheats;
 #[path = "../common/mod.rs"]
 mod common;
+mod consortium;
 mod crashes;
 mod examples;
+mod filesets;
+mod liar;
 mod no_plaintext;
+mod party;
 mod pooled;
 mod proxy;
 mod scan;

@@ -1,7 +1,6 @@
 //! Several sites, totals and single donors in one study, each with a key and an account of its own: the table is that of the
 //! merged cohort in the clear.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,94 +16,11 @@ use he_core_secret::HolderKey;
 use hegwas::keys::{Identity, PassphraseSource};
 use hegwas::net::{Client, Collection, Options};
 
-use crate::common::{Table, hegwas, real_data, run};
+use crate::common::{hegwas, run};
+use crate::filesets::Files;
 use crate::site::{Server, Site, fixture, new_key, plaintext_table, refused};
 
 const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
-
-/// PLINK files in memory.
-struct Files {
-    fam: Vec<String>,
-    /// Six columns.
-    bim: Vec<Vec<String>>,
-    /// `[variant][person]`: 0 twice the first allele, 1 missing, 2 one of each, 3 twice the second.
-    codes: Vec<Vec<u8>>,
-}
-
-impl Files {
-    fn read(prefix: &Path) -> Self {
-        let lines = |extension: &str| -> Vec<String> {
-            let text = std::fs::read_to_string(prefix.with_extension(extension)).unwrap();
-            text.lines().map(str::to_owned).collect()
-        };
-        let (fam, bim) = (lines("fam"), lines("bim"));
-        let bed = std::fs::read(prefix.with_extension("bed")).unwrap();
-        let people = 0..fam.len();
-        let codes = bed[3..]
-            .chunks(fam.len().div_ceil(4))
-            .map(|row| people.clone().map(|i| row[i / 4] >> (2 * (i % 4)) & 3).collect())
-            .collect();
-        let bim = bim.iter().map(|l| l.split_whitespace().map(str::to_owned).collect()).collect();
-        Self { fam, bim, codes }
-    }
-
-    fn of(&self, people: impl Fn(usize) -> bool) -> Self {
-        let kept: Vec<usize> = (0..self.fam.len()).filter(|i| people(*i)).collect();
-        let codes = self.codes.iter().map(|row| kept.iter().map(|&i| row[i]).collect()).collect();
-        let fam = kept.iter().map(|&i| self.fam[i].clone()).collect();
-        Self { fam, bim: self.bim.clone(), codes }
-    }
-
-    fn write(&self, prefix: &Path) {
-        let mut bed = vec![0x6c, 0x1b, 1];
-        for row in &self.codes {
-            bed.extend(row.chunks(4).map(|four| {
-                four.iter().enumerate().fold(0, |byte, (i, code)| byte | code << (2 * i))
-            }));
-        }
-        std::fs::write(prefix.with_extension("bed"), bed).unwrap();
-        std::fs::write(prefix.with_extension("fam"), self.fam.join("\n") + "\n").unwrap();
-        let bim: String = self.bim.iter().map(|row| row.join("\t") + "\n").collect();
-        std::fs::write(prefix.with_extension("bim"), bim).unwrap();
-    }
-
-    fn reversed(mut self) -> Self {
-        self.bim.reverse();
-        self.codes.reverse();
-        self
-    }
-
-    fn swapped(mut self) -> Self {
-        self.bim.iter_mut().for_each(|row| row.swap(4, 5));
-        self.codes.iter_mut().flatten().for_each(|code| *code = [3, 1, 2, 0][usize::from(*code)]);
-        self
-    }
-
-    /// On the other strand, where alleles tell the strand.
-    fn flipped(mut self) -> Self {
-        let other = |allele: &str| match allele {
-            "A" => "T",
-            "C" => "G",
-            "G" => "C",
-            _ => "A",
-        };
-        for row in &mut self.bim {
-            let bases = row[4].len() == 1 && row[5].len() == 1;
-            if bases && row[4] != other(&row[5]) {
-                (row[4], row[5]) = (other(&row[4]).to_owned(), other(&row[5]).to_owned());
-            }
-        }
-        self
-    }
-
-    fn without(mut self, absent: impl Fn(usize) -> bool) -> Self {
-        let mut number = 0..;
-        self.bim.retain(|_| !absent(number.next().unwrap()));
-        let mut number = 0..;
-        self.codes.retain(|_| !absent(number.next().unwrap()));
-        self
-    }
-}
 
 /// Every twentieth variant is not in the files of the last site.
 fn is_absent(variant: usize) -> bool {
@@ -115,6 +31,13 @@ fn is_absent(variant: usize) -> bool {
 struct Party {
     key: PathBuf,
     did: String,
+}
+
+impl Party {
+    fn client(&self, url: &str) -> Client {
+        let identity = Identity::load(&self.key, &PassphraseSource::from(None::<PathBuf>)).unwrap();
+        Client::new(url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap()
+    }
 }
 
 struct World {
@@ -183,21 +106,26 @@ impl World {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Has the holder run a job and open it; the table.
-    fn table(&self, inputs: &[String], manifests: &[PathBuf], out: &str) -> Vec<u8> {
+    /// Has the holder run a job; its id.
+    fn job(&self, inputs: &[String]) -> String {
         let mut command = self.command(&self.holder, &["run", "new", "--study", &self.study]);
-        let job = run(command.args(inputs)).trim().to_owned();
-        // Without the manifests nobody could tell what the sites lack.
-        let out = self.path(out);
-        let args = ["result", &job, "--test", ALL_TESTS];
-        let mut command = self.command(&self.holder, &args);
-        refused(&command.arg("--out").arg(&out).output().unwrap(), 3, &["--manifest", "owner"]);
-        let mut command = self.command(&self.holder, &args);
+        run(command.args(inputs)).trim().to_owned()
+    }
+
+    /// Has the holder open a result: what the inputs lack is in `manifests` or else on the server.
+    fn open(&self, job: &str, manifests: &[PathBuf], out: &str) -> std::process::Output {
+        let mut command = self.command(&self.holder, &["result", job, "--test", ALL_TESTS]);
         for manifest in manifests {
             command.arg("--manifest").arg(manifest);
         }
-        run(command.arg("--out").arg(&out));
-        std::fs::read(out.with_extension("assoc.tsv")).unwrap()
+        command.arg("--out").arg(self.path(out)).output().unwrap()
+    }
+
+    /// The table of a result.
+    fn table(&self, job: &str, manifests: &[PathBuf], out: &str) -> Vec<u8> {
+        let output = self.open(job, manifests, out);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(self.path(out).with_extension("assoc.tsv")).unwrap()
     }
 
     /// The same table without encryption.
@@ -226,9 +154,7 @@ fn create(
     planes: &[PlaneKind],
     participation: Participation,
 ) -> String {
-    let identity = Identity::load(&holder.key, &PassphraseSource::from(None::<PathBuf>)).unwrap();
-    let client =
-        Client::new(url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap();
+    let client = holder.client(url);
     let identity = client.identity();
     let text = std::fs::read(panel).unwrap();
     let panel = Panel::read_text(text.as_slice()).unwrap();
@@ -299,7 +225,7 @@ fn check(
     pheno: &Path,
     names: &[&str],
     site_of: impl Fn(usize) -> usize,
-) -> PathBuf {
+) {
     let donors = [0, whole.fam.len() - 1];
     let site_of = |i: usize| match donors.iter().position(|d| *d == i) {
         Some(donor) => 4 + donor,
@@ -348,6 +274,11 @@ fn check(
                 granted.push((site, dataset.clone(), grant.clone()));
                 (dataset, text(&made["phenotype"]), grant)
             } else {
+                // A job by name is over everybody, or there is none.
+                let by_name =
+                    ["run", "new", "--study", &world.study, "--phenotype-name", name, "--detach"];
+                let output = world.command(&world.holder, &by_name).output().unwrap();
+                refused(&output, 3, &["has sent no phenotype", "--without", name]);
                 let folder = world.path(&format!("out{site}-0")).join("dataset");
                 let args = ["--json", "encrypt", "--study", &world.study, "--pheno-name", name];
                 let mut command = world.command(owner, &args);
@@ -368,11 +299,22 @@ fn check(
                 inputs.extend([format!("--{word}"), id]);
             }
         }
-        let found = world.table(&inputs, &manifests, &format!("pooled{round}"));
         let expected = world.expected(&all, pheno, name);
+        let given =
+            if round == 0 { inputs } else { vec!["--phenotype-name".into(), (*name).into()] };
+        let job = world.job(&given);
+        let found = world.table(&job, &[], &format!("pooled{round}"));
         assert!(found == expected, "{name}: the pooled table is not the merged cohort's");
+        if round == 0 {
+            continue;
+        }
+        // Where an owner has erased its data, its files say what they lacked.
+        let (site, dataset, _) = &granted[0];
+        let owner = world.owners[*site].client(&world.server.url);
+        owner.delete(Collection::Datasets, &dataset.parse().unwrap()).unwrap();
+        refused(&world.open(&job, &[], "erased"), 3, &["--manifest", "owner"]);
+        assert!(world.table(&job, &manifests, "erased") == expected);
     }
-    world.path("pooled0.assoc.tsv")
 }
 
 /// The committed cohort's phenotypes, and a second one with people left out.
@@ -413,51 +355,6 @@ fn rows_totals_and_donors_give_the_merged_cohort_s_table() {
 }
 
 #[test]
-fn geuvadis_in_four_altered_sites_equals_plink() {
-    let Some(data) = real_data() else { return };
-    let set = data.join("geuvadis22");
-    let whole = Files::read(&set.join("g22"));
-    assert!(whole.codes.iter().flatten().all(|code| *code != 1), "no call is missing");
-    let sites = Table::read(&set.join("sites.tsv"));
-    let populations: HashMap<&str, usize> = sites
-        .rows
-        .iter()
-        .map(|row| {
-            let population = sites.get(row, "POP");
-            let number = ["GBR", "FIN", "TSI", "CEU"].iter().position(|p| *p == population);
-            (sites.get(row, "IID"), number.unwrap())
-        })
-        .collect();
-    let site_of = |i: usize| populations[whole.fam[i].split_whitespace().nth(1).unwrap()];
-    let planes = [PlaneKind::Dosage, PlaneKind::HomAlt];
-    let world = World::new(&set.join("g22.bim"), &planes, Participation::Encrypted);
-    let (pheno, name) = (set.join("pheno_bin.tsv"), "hi_ENSG00000172404");
-    let table = check(&world, &whole, &pheno, &[name, "hi_ENSG00000100372"], site_of);
-    // PLINK's counts of the unaltered files hold for what no site lacks.
-    let truth = set.join(format!("truth/p19_counts.{name}.assoc.gz"));
-    let (found, plink) = (Table::read(&table), Table::read(&truth));
-    let counts: HashMap<[&str; 3], [&str; 2]> = plink
-        .rows
-        .iter()
-        .map(|r| {
-            (["SNP", "A1", "A2"].map(|c| plink.get(r, c)), ["C_A", "C_U"].map(|c| plink.get(r, c)))
-        })
-        .collect();
-    let lacking: HashSet<&str> =
-        (0..).zip(&whole.bim).filter(|(v, _)| is_absent(*v)).map(|(_, r)| r[1].as_str()).collect();
-    let mut compared = 0;
-    for row in found.rows.iter().filter(|r| found.get(r, "TEST") == "ALLELIC") {
-        let key = ["ID", "A1", "REF"].map(|c| found.get(row, c));
-        if !lacking.contains(key[0]) {
-            let ours = ["A1_CASE_CT", "A1_CTRL_CT"].map(|c| found.get(row, c));
-            assert_eq!(counts.get(&key), Some(&ours), "{key:?}");
-            compared += 1;
-        }
-    }
-    assert_eq!(compared + lacking.len(), 85_485);
-}
-
-#[test]
 fn a_job_by_name_takes_what_is_granted_and_says_so() {
     let site = Site::new();
     let ids = site.prepare("small");
@@ -479,7 +376,7 @@ fn a_job_by_name_takes_what_is_granted_and_says_so() {
     let table = std::fs::read(out.with_extension("assoc.tsv")).unwrap();
     assert!(table == plaintext_table("small", site.dir.path(), &["--test", ALL_TESTS]));
     // A granted dataset is never left out in silence.
-    refused(&by_name(&["OTHER"]), 3, &[&ids.dataset, "--without", &ids.grant]);
+    refused(&by_name(&["OTHER"]), 3, &["has sent no phenotype OTHER", &ids.dataset, "--without"]);
     refused(&by_name(&["OTHER", "--without", &ids.dataset]), 3, &["check its name"]);
 }
 

@@ -82,7 +82,7 @@ pub fn new_key(path: &Path) -> String {
 }
 
 /// A port that nobody listens on at the moment.
-fn free_address() -> String {
+pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -103,27 +103,16 @@ impl Hits {
     }
 
     /// The scale, near 2^50, of inputs at full depth for which the indicator has the scale 2^100.
-    ///
-    /// Primes are not quite 2^50, and every square doubles the relative distance from it: forwards that grows, backwards it vanishes.
     pub fn input_scale(&self, params: CkksParams) -> f64 {
-        let first = params.limbs().saturating_sub(Self::depth(self.stages()));
-        // The primes from the last that is dropped to the first.
-        let mut primes =
-            params.moduli().take(params.limbs()).skip(first).map(|m| (m.value() as f64).log2());
-        let mut dropped = |count: usize| primes.by_ref().take(count).sum::<f64>();
-        let mut log2 = (100.0 + dropped(1)) / 3.0;
-        for _ in 1..self.stages() {
-            log2 = (log2 + dropped(2)) / 3.0;
-        }
-        for _ in 0..3 {
-            log2 = (log2 + dropped(1)) / 2.0;
-        }
-        log2.exp2()
+        let mut dropped = params.dropped_sizes(Self::depth(self.stages()));
+        let sign = self.sign.input_log2_scale(&mut dropped);
+        // Three squares come before the sign.
+        (0..3).fold(sign, |log2, _| (log2 + dropped(1)) / 2.0).exp2()
     }
 
     /// Primes that the circuit drops.
     pub const fn depth(stages: usize) -> usize {
-        3 + 2 * stages - 1
+        3 + CompositeSign::depth(stages)
     }
 
     /// Stages of the sign.

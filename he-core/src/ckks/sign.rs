@@ -2,6 +2,7 @@
 
 use super::ciphertext::CkksError;
 use super::circuits::{Excluded, Variant};
+use super::params::CkksParams;
 use super::predict::Predicted;
 use super::scheme::{Precision, Scheme};
 
@@ -74,6 +75,20 @@ impl CompositeSign {
         scheme.multiply(&x, &factor, Precision::Double)
     }
 
+    /// Primes that [`CompositeSign::evaluate`] drops.
+    pub const fn depth(stages: usize) -> usize {
+        2 * stages - 1
+    }
+
+    /// log2 of the scale, near 50, of inputs whose results have the scale 2^100. `dropped` gives log2 of the product of the next so many
+    /// primes, from the one that is dropped last to the first.
+    ///
+    /// Primes are not quite 2^50, and every square doubles the relative distance from it: forwards that grows, backwards it vanishes.
+    pub(crate) fn input_log2_scale(&self, mut dropped: impl FnMut(usize) -> f64) -> f64 {
+        let last = (100.0 + dropped(1)) / 3.0;
+        (1..self.constants.len()).fold(last, |log2, _| (log2 + dropped(2)) / 3.0)
+    }
+
     /// How far the results of [`CompositeSign::evaluate`] deviate from 1 and -1 for inputs outside the gap: what flooding has to hide.
     ///
     /// To the error of the composition and the predicted first-order noise it adds that of second order, which here is the
@@ -133,6 +148,12 @@ impl Direction {
         let v = variant.reference * (1.0 - variant.reference);
         let kappa = self.unit / (rho * (1.0 - rho) * 2.0 * variant.people * v).sqrt();
         if kappa.is_finite() { Ok([kappa, -rho * kappa]) } else { Err(Excluded::Reference) }
+    }
+
+    /// The scale, near 2^50, of an effect at full depth for which the indicator has the scale 2^100.
+    pub fn input_scale(&self, params: CkksParams) -> f64 {
+        let depth = CompositeSign::depth(self.sign.constants().len());
+        self.sign.input_log2_scale(params.dropped_sizes(depth)).exp2()
     }
 
     /// [`Direction::positive`] where the effect is positive, its negative where it is negative.

@@ -1,6 +1,6 @@
 //! Datasets and phenotypes: encrypted matrices, of which every chunk is there and is the one that its place demands.
 
-use gwas::wire::{ChunkRef, Dataset, Did, Phenotype};
+use gwas::wire::{ChunkRef, Dataset, Did, GrantTerms, Phenotype, Study};
 use he_core::codec::{HEADER_LEN, Kind};
 use he_core::layout::Shape;
 
@@ -47,11 +47,21 @@ pub(super) async fn phenotype(mut offered: Offered<'_>) -> Result<NewManifest, A
     )?;
     let (shape, nonce) = (phenotype.shape(), phenotype.nonce);
     chunks(&offered, &owner, Kind::WeightChunk, shape, nonce, &phenotype.chunks).await?;
+    // Studies to which the dataset is granted already learn of it; the others do with their grants.
+    let mut shown = Vec::new();
+    for grant in offered.app.index.linked(&phenotype.dataset, Kind::Grant).await? {
+        let terms = offered.app.load::<GrantTerms>(&grant).await?.message;
+        let study = offered.app.load::<Study>(&terms.study).await?.message;
+        if phenotype.serves(study.participation) {
+            shown.extend(study.askers().map(|party| (opened.id, party, grant)));
+        }
+    }
     Ok(NewManifest {
         name: phenotype.name,
         objects: phenotype.chunks.iter().map(|c| c.digest).collect(),
         links: vec![phenotype.dataset],
         readers: vec![(opened.id, owner)],
+        shown,
         ..NewManifest::new(opened.id, Kind::Phenotype, owner, bytes, offered.received)
     })
 }

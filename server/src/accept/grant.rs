@@ -1,6 +1,6 @@
 //! Grants.
 
-use gwas::wire::{Dataset, GrantTerms, Study};
+use gwas::wire::{Dataset, GrantTerms, Phenotype, Study};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind};
 use he_core::grant::SwitchingKey;
@@ -53,6 +53,13 @@ pub(super) async fn grant(mut offered: Offered<'_>) -> Result<NewManifest, ApiEr
 
     // Several key holders replay the server's work, for which they need what it works on; a sole holder could decrypt it.
     let lent = if study.is_shared() { study.key_holders.as_slice() } else { &[] };
+    let mut names = vec![opened.id, terms.dataset];
+    for phenotype in app.index.linked(&terms.dataset, Kind::Phenotype).await? {
+        if app.load::<Phenotype>(&phenotype).await?.message.serves(study.participation) {
+            names.push(phenotype);
+        }
+    }
+    let show = |name: &Digest| study.askers().map(|p| (*name, p, opened.id)).collect::<Vec<_>>();
     let mut readers = vec![(opened.id, owner)];
     readers.extend(study.organisers().map(|party| (opened.id, party)));
     Ok(NewManifest {
@@ -60,6 +67,7 @@ pub(super) async fn grant(mut offered: Offered<'_>) -> Result<NewManifest, ApiEr
         links: vec![terms.dataset, terms.study],
         readers,
         lent: lent.iter().map(|holder| (terms.dataset, *holder, opened.id)).collect(),
+        shown: names.iter().flat_map(show).collect(),
         expires: Some(terms.expires),
         ..NewManifest::new(opened.id, Kind::Grant, owner, bytes, offered.received)
     })

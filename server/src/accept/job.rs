@@ -36,7 +36,7 @@ pub(super) async fn job(mut offered: Offered<'_>) -> Result<NewManifest, ApiErro
         job.inputs.len() <= most as usize,
         &format!("the study's plan is made for {most} contributions in a result"),
     )?;
-    let runs_study = study.organisers().any(|p| p == asker) || study.analysts.contains(&asker);
+    let runs_study = study.askers().any(|p| p == asker);
     let mut inputs = Inputs::default();
     for input in &job.inputs {
         let (owner, what, name) = match *input {
@@ -69,20 +69,25 @@ pub(super) async fn job(mut offered: Offered<'_>) -> Result<NewManifest, ApiErro
     let lend = |(phenotype, grant): &(Digest, Digest)| {
         lent.iter().map(|holder| (*phenotype, *holder, *grant)).collect::<Vec<_>>()
     };
-    let parties: BTreeSet<Did> = study
-        .organisers()
-        .chain(study.analysts.iter().copied())
-        .chain(inputs.seen.owners.iter().copied())
-        .chain([asker])
-        .collect();
+    let parties: BTreeSet<Did> =
+        study.askers().chain(inputs.seen.owners.iter().copied()).chain([asker]).collect();
+    let shown = show(&study, opened.id, &job);
     let named = job.inputs.iter().flat_map(JobInput::manifests);
     Ok(NewManifest {
         links: named.chain([job.study]).collect(),
         readers: parties.into_iter().map(|party| (opened.id, party)).collect(),
         lent: inputs.rows.iter().flat_map(lend).collect(),
+        shown,
         job: Some((job.study, total)),
         ..NewManifest::new(opened.id, Kind::Job, asker, bytes, offered.received)
     })
+}
+
+/// A result can't be read without its inputs' manifests: they are shown as long as the job is there, whatever becomes of grants.
+pub fn show(study: &Study, id: Digest, job: &Job) -> Vec<(Digest, Did, Digest)> {
+    let parties: BTreeSet<Did> = study.askers().collect();
+    let inputs = job.inputs.iter().flat_map(JobInput::manifests);
+    inputs.flat_map(|name| parties.iter().map(move |party| (name, *party, id))).collect()
 }
 
 /// Checks one input and adds it to what the job amounts to.

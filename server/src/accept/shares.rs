@@ -34,7 +34,7 @@ async fn subject(offered: &Offered<'_>, holder: &Did, id: &Digest) -> Result<Sub
     if offered.is_new() {
         grants_in_force(app, &message).await?;
     }
-    let readers = study.organisers().chain(study.analysts.iter().copied()).chain([job.owner]);
+    let readers = study.askers().chain([job.owner]);
     Ok(Subject { readers: readers.collect(), study })
 }
 

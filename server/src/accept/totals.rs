@@ -47,6 +47,7 @@ pub(super) async fn totals(mut offered: Offered<'_>) -> Result<NewManifest, ApiE
         name: totals.name,
         links: vec![totals.study],
         readers,
+        shown: study.askers().map(|party| (opened.id, party, opened.id)).collect(),
         ..NewManifest::new(opened.id, Kind::Totals, owner, bytes, offered.received)
     })
 }

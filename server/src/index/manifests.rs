@@ -78,6 +78,17 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         }
+        for (manifest, viewer, because) in &new.shown {
+            sqlx::query(
+                "INSERT OR IGNORE INTO viewers (manifest, party, because)
+                 SELECT m.id, ?2, b.id FROM manifests m, manifests b WHERE m.id = ?1 AND b.id = ?3",
+            )
+            .bind(&manifest.0[..])
+            .bind(viewer.to_string())
+            .bind(&because.0[..])
+            .execute(&mut *tx)
+            .await?;
+        }
         if let Some((study, total)) = &new.job {
             sqlx::query(
                 "INSERT INTO jobs (id, place, study, state, total)
@@ -114,19 +125,22 @@ impl SqliteIndex {
     }
 
     pub(super) async fn may_read_(&self, party: &Did, id: &Digest) -> Outcome<bool> {
-        let row: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM readers WHERE manifest = ? AND party = ? LIMIT 1")
-                .bind(&id.0[..])
-                .bind(party.to_string())
-                .fetch_optional(&self.reader)
-                .await?;
+        let row: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM readers WHERE manifest = ?1 AND party = ?2
+             UNION ALL SELECT 1 FROM viewers WHERE manifest = ?1 AND party = ?2 LIMIT 1",
+        )
+        .bind(&id.0[..])
+        .bind(party.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
         Ok(row.is_some())
     }
 
     pub(super) async fn list_(&self, reader: &Did, kind: Kind) -> Outcome<Vec<Listed>> {
         let rows: Vec<(Vec<u8>, String, String, i64, i64)> = sqlx::query_as(
             "SELECT m.id, m.owner, m.name, m.received, m.total + m.bytes FROM manifests m
-             WHERE m.kind = ? AND m.id IN (SELECT manifest FROM readers WHERE party = ?)
+             WHERE m.kind = ?1 AND m.id IN (SELECT manifest FROM readers WHERE party = ?2
+                                            UNION SELECT manifest FROM viewers WHERE party = ?2)
              ORDER BY m.received, m.id",
         )
         .bind(kind as i64)

@@ -252,12 +252,13 @@ impl Rebuild {
         let study = self.app.load::<Study>(&opened.message.study).await?.message;
         let owner = opened.signers.first().copied();
         let owner = owner.ok_or(ApiError::Forbidden("the job is not signed"))?;
-        let readers = study.organisers().chain(study.analysts.iter().copied()).chain([owner]);
+        let readers = study.askers().chain([owner]);
         let bytes = self.app.store.open(Class::Manifest, name)?.version()?.length;
         let input = opened.message.inputs.iter().flat_map(JobInput::manifests);
         Ok(NewManifest {
             links: input.chain([opened.message.study]).collect(),
             readers: readers.map(|party| (*name, party)).collect(),
+            shown: accept::show(&study, *name, &opened.message),
             job: Some((opened.message.study, 0)),
             ..NewManifest::new(*name, Kind::Job, owner, bytes, received)
         })

@@ -194,11 +194,8 @@ impl Inputs {
     /// A job is asked for by who runs the study or receives its results, or by the one owner of all its inputs.
     fn check_asker(&self) -> Result<()> {
         let study = &self.study.message;
-        let may = |asker: &Did| {
-            study.organisers().any(|p| p == *asker)
-                || study.analysts.contains(asker)
-                || self.owners.iter().eq([asker])
-        };
+        let may =
+            |asker: &Did| study.askers().any(|p| p == *asker) || self.owners.iter().eq([asker]);
         match self.job.signers.as_slice() {
             [asker] if may(asker) => Ok(()),
             _ => Err(refused("the job is not signed by somebody who may ask for it")),

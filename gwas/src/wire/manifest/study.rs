@@ -161,6 +161,11 @@ impl Study {
         core::iter::once(self.coordinator).chain(self.key_holders.iter().copied())
     }
 
+    /// Who may ask for jobs over other owners' data: organisers and analysts. A party may come several times.
+    pub fn askers(&self) -> impl Iterator<Item = Did> {
+        self.organisers().chain(self.analysts.iter().copied())
+    }
+
     /// Everybody who has a role. A party may come several times.
     pub fn parties(&self) -> impl Iterator<Item = Did> {
         self.organisers().chain(self.data_owners.iter().chain(&self.analysts).copied())

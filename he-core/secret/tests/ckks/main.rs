@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 mod cohort;
+mod decisions;
+mod extremes;
 mod hits;
 mod operations;
 mod refresh;
+mod stages;
 mod statistic;
 mod study;

@@ -163,19 +163,114 @@ async fn sites_totals_and_a_donor_meet_in_one_result() {
         format!("/v1/chunks/{}", Digest::of(&site.weights[0])),
         format!("/v1/chunks/{}", Digest::of(&site.key)),
     ];
+    let (manifests, chunks) = readable.split_at(3);
     for path in &readable {
         holder.get(&url, path).await.ok(200);
-        c.analyst.get(&url, path).await.refused(404, "not-found");
         c.owners[1].get(&url, path).await.refused(404, "not-found");
+        Party::new().get(&url, path).await.refused(404, "not-found");
     }
+    // Analysts are shown what the inputs are, and nothing encrypted.
+    for path in manifests {
+        c.analyst.get(&url, path).await.ok(200);
+    }
+    for path in chunks {
+        c.analyst.get(&url, path).await.refused(404, "not-found");
+    }
+    c.analyst.delete(&url, &readable[0]).await.refused(403, "forbidden");
     let totals_path = format!("/v1/totals/{totals_id}");
+    let totals_chunk = format!("/v1/chunks/{}", Digest::of(&totals.1[0]));
     holder.get(&url, &totals_path).await.ok(200);
+    holder.get(&url, &totals_chunk).await.ok(200);
+    c.analyst.get(&url, &totals_path).await.ok(200);
+    c.analyst.get(&url, &totals_chunk).await.refused(404, "not-found");
     c.owners[0].get(&url, &totals_path).await.refused(404, "not-found");
+    // With the grant goes the right to the ciphertexts. What a job's inputs were is still shown: its result needs it.
     site.owner.delete(&url, &readable[2]).await.ok(200);
-    for path in &readable {
-        holder.get(&url, path).await.refused(404, "not-found");
+    for party in [holder, &c.analyst] {
+        for path in [&readable[2]].into_iter().chain(chunks) {
+            party.get(&url, path).await.refused(404, "not-found");
+        }
+        for path in &manifests[..2] {
+            party.get(&url, path).await.ok(200);
+        }
     }
-    site.owner.get(&url, &readable[0]).await.ok(200);
+    site.owner.get(&url, &readable[3]).await.ok(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_ask_for_jobs_are_shown_what_is_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(config(folder.path())).await;
+    // A sole key holder is lent no ciphertext.
+    let (url, c) = (server.url(), Consortium::with_holders(1, 2, 10, sole));
+    c.push_key(&url).await;
+    let (site, other) = (c.site(&c.owners[0], 3, 40, None), c.site(&c.owners[1], 2, 41, None));
+    site.push_data(&url, &c).await;
+    other.push(&url, &c).await;
+    let lists = ["datasets", "phenotypes", "grants"];
+    let listed = async |party: &Party, what: &str| -> Vec<Digest> {
+        let body = party.get(&url, &format!("/v1/{what}")).await.ok(200).body;
+        let listed: Vec<gwas::wire::status::Listed> = serde_json::from_slice(&body).unwrap();
+        listed.into_iter().map(|l| l.id).collect()
+    };
+    let parties = [&c.coordinator, &c.holders[0], &c.analyst];
+    for party in parties {
+        assert_eq!(listed(party, "datasets").await, [other.dataset_id], "not granted, not shown");
+    }
+    site.put_grant(&url).await.ok(201);
+    // A later phenotype, and one that the study can't sum.
+    let owner = &site.owner;
+    let later = Phenotype { name: "later".into(), ..site.phenotype.clone() };
+    World::put_message(&url, owner, "phenotypes", &later, &[owner]).await.ok(201);
+    let open = Consortium {
+        study: gwas::wire::Study { participation: Participation::Encrypted, ..c.study.clone() },
+        ..c
+    };
+    let weighted = open.site(owner, 3, 40, None);
+    for chunk in &weighted.weights {
+        put_chunk(&url, owner, chunk).await;
+    }
+    World::put_message(&url, owner, "phenotypes", &weighted.phenotype, &[owner]).await.ok(201);
+    let c = open;
+    let shown = [site.phenotype_id, envelope(&later, &[]).0];
+    for party in [&c.coordinator, &c.holders[0], &c.analyst] {
+        for (what, id) in lists.iter().zip([site.dataset_id, site.phenotype_id, site.grant_id]) {
+            assert!(listed(party, what).await.contains(&id), "{what}");
+            party.get(&url, &format!("/v1/{what}/{id}")).await.ok(200);
+        }
+        let phenotypes = listed(party, "phenotypes").await;
+        assert!(shown.iter().all(|id| phenotypes.contains(id)));
+        assert!(!phenotypes.contains(&weighted.phenotype_id));
+        for chunk in [&site.genotypes[0], &site.weights[0]] {
+            let path = format!("/v1/chunks/{}", Digest::of(chunk));
+            party.get(&url, &path).await.refused(404, "not-found");
+        }
+    }
+    for outsider in [&other.owner, &Party::new()] {
+        assert!(!listed(outsider, "datasets").await.contains(&site.dataset_id));
+        let path = format!("/v1/datasets/{}", site.dataset_id);
+        outsider.get(&url, &path).await.refused(404, "not-found");
+    }
+    // Without a job nothing is shown once the grant is gone.
+    let grant = format!("/v1/grants/{}", site.grant_id);
+    owner.delete(&url, &grant).await.ok(200);
+    for party in [&c.coordinator, &c.holders[0], &c.analyst] {
+        for (what, id) in lists.iter().zip([site.dataset_id, shown[0], site.grant_id]) {
+            party.get(&url, &format!("/v1/{what}/{id}")).await.refused(404, "not-found");
+        }
+        assert!(!listed(party, "phenotypes").await.contains(&shown[1]));
+    }
+}
+
+/// A study of one key holder.
+fn sole(study: &mut gwas::wire::Study) {
+    few_planes(study);
+    study.plan = he_core::Plan::new(he_core::PlanRequest {
+        datasets: 6,
+        ..he_core::PlanRequest::sole_holder(100)
+    })
+    .unwrap();
+    study.sealing_keys.retain(|key| study.analysts.contains(&key.party));
 }
 
 #[tokio::test(flavor = "multi_thread")]

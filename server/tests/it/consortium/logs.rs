@@ -158,6 +158,13 @@ async fn a_rebuilt_index_knows_the_consortium_and_keeps_its_log() {
     }
     assert_eq!(after, before);
     assert_eq!(log(&url, &c, 0).await, seen);
+    // Who was shown manifests alone still is.
+    let [data, chunk] = [
+        format!("datasets/{}", site.dataset_id),
+        format!("chunks/{}", Digest::of(&site.genotypes[0])),
+    ];
+    c.analyst.get(&url, &format!("/v1/{data}")).await.ok(200);
+    c.analyst.get(&url, &format!("/v1/{chunk}")).await.refused(404, "not-found");
     // What was said once is still said.
     let mut second = share_commitment(holder, (&result, result_id), phase);
     second.commitments[0][80] ^= 1;
