@@ -31,7 +31,7 @@ pub struct LocalServer {
     watch: Watch,
     // Dropped in this order: first the process, then its store.
     process: Process,
-    _store: Store,
+    store: Store,
 }
 
 impl LocalServer {
@@ -54,7 +54,7 @@ impl LocalServer {
         command.arg("--data").arg(store.data());
         let (process, url) = Process::start(command, console)?;
         console.detail(format_args!("server: {url}, process {}", process.id()));
-        Ok(Self { url, watch: Watch::start(process.id()), process, _store: store })
+        Ok(Self { url, watch: Watch::start(process.id()), process, store })
     }
 
     /// Where it listens.
@@ -70,6 +70,34 @@ impl LocalServer {
     /// What it has cost so far.
     pub fn usage(&self) -> Usage {
         self.watch.usage()
+    }
+
+    /// Bytes of all objects that it stores, and some from the middle of the largest.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn stored(&self) -> std::io::Result<(u64, [u8; 32])> {
+        let (mut total, mut largest) = (0, (0, std::path::PathBuf::new()));
+        let mut folders = vec![self.store.data().join("objects")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+                let entry = entry?;
+                if entry.is_dir() {
+                    folders.push(path);
+                } else {
+                    total += entry.len();
+                    largest = largest.max((entry.len(), path));
+                }
+            }
+        }
+        let mut sample = [0; 32];
+        std::os::unix::fs::FileExt::read_exact_at(
+            &std::fs::File::open(largest.1)?,
+            &mut sample,
+            largest.0 / 2,
+        )?;
+        Ok((total, sample))
     }
 
     /// Kills the process as a crash would, leaving its store: for tests of what a client does then.

@@ -22,6 +22,7 @@ pub mod qc;
 #[cfg(feature = "files")]
 pub mod report;
 pub mod stats;
+pub mod walk;
 pub mod wire;
 
 pub use bitmap::Bitmap;

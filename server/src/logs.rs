@@ -78,6 +78,7 @@ impl Logs {
             return Err(error);
         }
         log.took(&entry, end + line.len() as u64)?;
+        gwas::walk::durable(|| format!("log {name} {seq}"));
         Ok(true)
     }
 

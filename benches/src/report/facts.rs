@@ -4,6 +4,7 @@ use he_core::Params;
 use he_core::kernel::Engine;
 
 use super::comparison::Recorded;
+use crate::finish::costs::{Finish, Finished};
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::Stamp;
@@ -28,6 +29,8 @@ pub(super) struct Facts {
     pub(super) runs: Vec<Run>,
     /// PLINK.
     pub(super) plinks: Vec<Plink>,
+    /// Statistics finished under encryption.
+    pub(super) finishes: Vec<Finish>,
     /// The comparison of schemes.
     pub(super) trials: Vec<Recorded>,
 }
@@ -55,6 +58,7 @@ impl Facts {
                 Measured::Job(job) => facts.jobs.push(job),
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
+                Measured::Finish(finish) => facts.finishes.push(finish),
                 Measured::Trial(_) => {} // taken above
             }
         }
@@ -96,6 +100,12 @@ impl Facts {
     #[must_use]
     pub(super) fn run(&self, people: u32, variants: u32) -> Option<&Run> {
         self.runs.iter().find(|r| (r.people, r.variants, r.threads) == (people, variants, 2))
+    }
+
+    /// A circuit on one thread.
+    #[must_use]
+    pub(super) fn finish(&self, circuit: Finished) -> Option<&Finish> {
+        self.finishes.iter().find(|f| (f.circuit, f.threads) == (circuit, 1))
     }
 
     /// The job of that many people.

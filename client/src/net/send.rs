@@ -35,6 +35,12 @@ impl Call<'_> {
     pub(super) fn what(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+
+    /// Without the digests.
+    fn kind(&self) -> String {
+        let words = self.path.split('/').map(|word| if word.len() == 64 { "*" } else { word });
+        format!("{} {}", self.method, words.collect::<Vec<_>>().join("/"))
+    }
 }
 
 /// An answer of 200 to 299.
@@ -63,7 +69,12 @@ impl Client {
         let mut attempt = 0;
         loop {
             let failed = match self.attempt(call) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if call.method != Method::GET {
+                        gwas::walk::durable(|| call.kind());
+                    }
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             let pause = self.retry.pause(attempt, failed.pause, random()?).filter(|_| failed.again);

@@ -1,12 +1,15 @@
 //! `hegwas demo`: a synthetic study, encrypted and checked against plaintext.
 
+mod consortium;
+mod party;
+
 use std::path::Path;
 
 use clap::Parser;
 use hegwas_fixtures::{Cohort, Spec};
 use serde::Serialize;
 
-use crate::cli::demo::DemoArgs;
+use crate::cli::demo::{DemoArgs, Who};
 use crate::cli::{Cli, Command};
 use crate::console::{Console, Unit};
 use crate::{Error, Result};
@@ -21,31 +24,29 @@ const TOP: usize = 10;
 /// # Errors
 /// When a step fails, or the encrypted table differs from the plaintext one.
 pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
-    std::fs::create_dir_all(&args.out).map_err(Error::file("create", &args.out))?;
-    let cohort = args.out.join("cohort");
-    let pheno = args.out.join("cohort.pheno.tsv");
+    if args.who == Who::Consortium {
+        return consortium::consortium(args, console);
+    }
+    let out = args.out.clone().unwrap_or_else(|| "hegwas-demo".into());
+    std::fs::create_dir_all(&out).map_err(Error::file("create", &out))?;
+    let (cohort, pheno) = (out.join("cohort"), out.join("cohort.pheno.tsv"));
+    let (people, variants) = args.shape();
     console.note(format_args!(
-        "1. a synthetic cohort: {} people, {} variants, {HITS} of them associated (seed {})",
-        args.people, args.variants, args.seed
+        "1. a synthetic cohort: {people} people, {variants} variants, {HITS} of them associated (seed {})",
+        args.seed
     ));
-    let progress = console.progress("generate", 1, Unit::Items("cohort"));
-    let spec = Spec::new(args.seed, args.people as usize, args.variants as usize).with_hits(HITS);
-    let synthetic = Cohort::generate(spec).map_err(Error::input)?;
-    synthetic.write_plink(&cohort).map_err(Error::input)?;
-    synthetic.write_phenotype(&pheno).map_err(Error::input)?;
-    progress.inc(1);
-    progress.finish();
+    let synthetic = generate(args, &out, console)?;
 
     console.note("2. encrypted: keys and plaintext stay in this process, a server process computes on ciphertexts");
     let threads = args.threads.count().to_string();
-    let result = args.out.join("result");
+    let result = out.join("result");
     let silent = Console::silent();
     // As JSON there is one document, at the end.
     let said = if console.json() { &silent } else { console };
     assoc(&cohort, &pheno, &result, &["--plot", "png,svg", "--threads", &threads], said)?;
 
     console.note("3. the same without encryption, to compare");
-    let plain = args.out.join("plaintext");
+    let plain = out.join("plaintext");
     assoc(&cohort, &pheno, &plain, &["--plaintext", "--threads", &threads], &silent)?;
     let (encrypted, clear) = (table(&result)?, table(&plain)?);
     if encrypted != clear {
@@ -57,12 +58,7 @@ pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
     let allelic = allelic.ok_or_else(|| Error::Internal("no allelic test in the table".into()))?;
     let top: Vec<&str> =
         allelic.top.iter().take(TOP).filter_map(|row| Some(panel.get(row.variant)?.id)).collect();
-    let planted: Vec<&str> = synthetic
-        .variants()
-        .enumerate()
-        .filter(|(index, _)| synthetic.spec().planted.iter().any(|p| p.variant == *index))
-        .map(|(_, variant)| variant.id.as_str())
-        .collect();
+    let planted = planted(&synthetic);
     let found = planted.iter().filter(|id| top.contains(id)).count();
     if console.json() {
         let record = read(&super::publish::with_suffix(&result, ".run.json"))?;
@@ -71,7 +67,7 @@ pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
             table_bytes: encrypted.len(),
             top,
             planted,
-            out: args.out.display().to_string(),
+            out: out.display().to_string(),
             run: serde_json::from_slice(&record).map_err(|e| Error::Internal(e.to_string()))?,
         });
     }
@@ -81,8 +77,31 @@ pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
          encrypted and plaintext tables are identical, byte for byte ({} bytes)\n\
          table and plots: {}",
         encrypted.len(),
-        args.out.display()
+        out.display()
     ))
+}
+
+/// Makes the cohort and writes `cohort` and `cohort.pheno.tsv` into a folder.
+fn generate(args: &DemoArgs, folder: &Path, console: &Console) -> Result<Cohort> {
+    let progress = console.progress("generate", 1, Unit::Items("cohort"));
+    let (people, variants) = args.shape();
+    let spec = Spec::new(args.seed, people as usize, variants as usize).with_hits(HITS);
+    let cohort = Cohort::generate(spec).map_err(Error::input)?;
+    cohort.write_plink(&folder.join("cohort")).map_err(Error::input)?;
+    cohort.write_phenotype(&folder.join("cohort.pheno.tsv")).map_err(Error::input)?;
+    progress.inc(1);
+    progress.finish();
+    Ok(cohort)
+}
+
+/// Ids of the variants that were made to be associated.
+fn planted(cohort: &Cohort) -> Vec<&str> {
+    cohort
+        .variants()
+        .enumerate()
+        .filter(|(index, _)| cohort.spec().planted.iter().any(|p| p.variant == *index))
+        .map(|(_, variant)| variant.id.as_str())
+        .collect()
 }
 
 /// What the demo says as JSON.

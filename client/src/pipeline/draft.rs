@@ -41,19 +41,31 @@ pub(super) fn draft(args: &DraftArgs, console: &Console) -> Result<()> {
 
 pub(super) fn invite(args: &InviteArgs, console: &Console) -> Result<()> {
     let client = client(&args.server, &args.key)?;
-    let token = Zeroizing::new(random::<32>()?);
-    let key = Did::new(SigningKey::from_bytes(&token).verifying_key().to_bytes())
-        .map_err(|e| Error::Internal(e.to_string()))?;
+    let token = token(args)?;
+    let key =
+        Did::new(token.verifying_key().to_bytes()).map_err(|e| Error::Internal(e.to_string()))?;
     let expires = now().saturating_add(args.lasts.as_secs());
-    // The file first: an invitation that nobody has the token of is of no use.
-    let text = Zeroizing::new(format!("{}.{}\n", args.draft, Digest(*token)));
-    save_private(&args.out, text.as_bytes())?;
     client.invite(&args.draft, &NewInvitation { key, role: args.role.into(), expires })?;
     console.note(format_args!(
         "send {} to the party you invite, and to nobody else: whoever has it can join in its place",
         args.out.display()
     ));
     console.print_either(&key, ToString::to_string)
+}
+
+/// A new token, in its file: an invitation that nobody has the token of is of no use. Or that of a file that is there
+/// already, which the server may not have been told of.
+fn token(args: &InviteArgs) -> Result<SigningKey> {
+    if args.out.exists() {
+        return match read_invitation(&args.out) {
+            Ok((draft, token)) if draft == args.draft => Ok(token),
+            _ => Err(Error::file("create", &args.out)(std::io::ErrorKind::AlreadyExists.into())),
+        };
+    }
+    let token = Zeroizing::new(random::<32>()?);
+    let text = Zeroizing::new(format!("{}.{}\n", args.draft, Digest(*token)));
+    save_private(&args.out, text.as_bytes())?;
+    Ok(SigningKey::from_bytes(&token))
 }
 
 pub(super) fn join(args: &JoinArgs, console: &Console) -> Result<()> {

@@ -42,7 +42,9 @@ impl PrivateFile {
             file.as_file().sync_all()?;
             file.persist_noclobber(&self.path).map_err(|e| e.error)
         };
-        publish().map(drop).map_err(Error::file("write", &self.path))
+        publish().map(drop).map_err(Error::file("write", &self.path))?;
+        gwas::walk::durable(|| format!("file {}", self.path.display()));
+        Ok(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! `hegwas run`.
 
-use gwas::wire::status::JobStatus;
+use gwas::wire::Job;
+use gwas::wire::status::{JobState, JobStatus};
+use he_core::Digest;
 
 use super::make::client;
 use super::study::job;
@@ -8,7 +10,7 @@ use super::{choose, remote};
 use crate::Result;
 use crate::cli::run::{RunArgs, RunCommand};
 use crate::console::Console;
-use crate::net::now;
+use crate::net::{Client, Collection, now};
 
 /// Submits, lists, shows, watches, cancels jobs.
 ///
@@ -18,8 +20,14 @@ pub fn run(args: &RunArgs, console: &Console) -> Result<()> {
     match &args.command {
         RunCommand::New(new) => {
             let client = client(&new.server, &new.key)?;
-            let inputs = choose::inputs(&client, new, console)?;
-            let id = remote::submit(&client, &job(new.study, inputs, now()))?;
+            let job = job(new.study, choose::inputs(&client, new, console)?, now());
+            let id = match earlier(&client, &job)? {
+                Some(id) => {
+                    console.note(format_args!("job {id} has the same inputs: it is not run again"));
+                    id
+                }
+                None => remote::submit(&client, &job)?,
+            };
             if new.detach {
                 return console.print_either(&id, ToString::to_string);
             }
@@ -45,6 +53,20 @@ pub fn run(args: &RunArgs, console: &Console) -> Result<()> {
             console.print_either(&status, line)
         }
     }
+}
+
+/// A job of the same inputs that has a result, or will have one. Its result is what another would have, and key holders share
+/// it once.
+fn earlier(client: &Client, wanted: &Job) -> Result<Option<Digest>> {
+    for status in client.list_jobs()?.iter().filter(|status| status.study == wanted.study) {
+        if !matches!(status.state, JobState::Failed | JobState::Cancelled | JobState::Revoked) {
+            let job = client.get_manifest::<Job>(Collection::Jobs, &status.job)?;
+            if job.message.inputs == wanted.inputs {
+                return Ok(Some(job.id));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn line(status: &JobStatus) -> String {

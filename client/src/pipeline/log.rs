@@ -70,7 +70,9 @@ fn keep(folder: &Path, path: &Path, head: &Head) -> Result<()> {
         file.persist(path).map(drop).map_err(|e| e.error)
     };
     write().map_err(Error::file("write", path))?;
-    sync_folder(folder)
+    sync_folder(folder)?;
+    gwas::walk::durable(|| format!("head {}", head.seq));
+    Ok(())
 }
 
 #[cfg(test)]

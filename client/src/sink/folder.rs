@@ -54,6 +54,7 @@ impl ChunkSink for FolderSink {
             file.persist(&path).map_err(|e| e.error)
         };
         write().map_err(Error::file("write", &path))?;
+        gwas::walk::durable(|| "chunk".to_owned());
         self.written.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         Ok(())
     }

@@ -24,6 +24,11 @@ pub fn real_data() -> Option<PathBuf> {
     found
 }
 
+/// Says what is not tested here, and why.
+pub fn skipped(what: &str) {
+    eprintln!("skipped: {what}");
+}
+
 /// The command under test, with nothing of the caller's configuration.
 pub fn hegwas() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hegwas"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gwas::oracle::truth;
 
-use crate::common::{Table, compare_counts, compare_statistics, hegwas, real_data, run};
+use crate::common::{Table, compare_counts, compare_statistics, hegwas, real_data, run, skipped};
 use crate::filesets::Files;
 use crate::party::{Agent, Consortium, Party};
 use crate::site::free_address;
@@ -179,7 +179,9 @@ fn check(table: &Path, merged: (&Files, &Path), panel: &str, pheno: &Path, name:
             let counts = prefix.with_extension("assoc");
             assert_eq!(compare_counts(table, &counts, |_| false), files.bim.len());
         }
-        Err(_) => eprintln!("skipped: PLINK itself on the merged files (no plink1.9 on the PATH)"),
+        Err(_) => {
+            skipped("PLINK itself on the merged files: no plink1.9 on the PATH");
+        }
     }
 }
 

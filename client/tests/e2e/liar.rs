@@ -123,7 +123,10 @@ impl Shared {
                     let line = format!("HTTP/1.1 {status} Lie");
                     Message { line, headers, body: body.clone() }
                 }
-                None => self.ask(&request, &name, &lie),
+                None => match self.ask(&request, &name, &lie) {
+                    Some(answer) => answer,
+                    None => return,
+                },
             };
             if client.write_all(&answer.bytes(&answer.line)).is_err() {
                 return;
@@ -131,12 +134,12 @@ impl Shared {
         }
     }
 
-    /// The honest answer, with a bit changed or words replaced.
-    fn ask(&self, request: &Message, name: &str, lie: &Lie) -> Message {
-        let mut server = TcpStream::connect(self.upstream.lock().unwrap().as_str()).unwrap();
+    /// The honest answer, with a bit changed or words replaced; none of a server that is dead.
+    fn ask(&self, request: &Message, name: &str, lie: &Lie) -> Option<Message> {
+        let mut server = TcpStream::connect(self.upstream.lock().unwrap().as_str()).ok()?;
         // Of this version of HTTP an answer ends with the connection.
-        server.write_all(&request.bytes(&format!("{name} HTTP/1.0"))).unwrap();
-        let mut answer = Message::read(&mut BufReader::new(server), true).unwrap();
+        server.write_all(&request.bytes(&format!("{name} HTTP/1.0"))).ok()?;
+        let mut answer = Message::read(&mut BufReader::new(server), true)?;
         answer.line = answer.line.replacen("HTTP/1.0", "HTTP/1.1", 1);
         let json = |h: &(String, String)| h.0 == "content-type" && h.1.contains("json");
         if answer.headers.iter().any(json) && !name.contains("/log") {
@@ -149,6 +152,6 @@ impl Shared {
         if lie.flipped.as_deref() == Some(name) {
             *answer.body.last_mut().unwrap() ^= 1;
         }
-        answer
+        Some(answer)
     }
 }

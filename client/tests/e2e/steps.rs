@@ -187,6 +187,35 @@ fn keys_are_made_once_and_show_who_they_are() {
 }
 
 #[test]
+fn the_demo_of_a_consortium_ends_with_the_check_and_names_who_is_awaited() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("demo");
+    let mut command = hegwas();
+    command.args(["demo", "consortium", "--people", "120", "--variants", "500", "--out"]);
+    let output = command.arg(&out).output().unwrap();
+    let said = crate::common::text(&output);
+    assert!(output.status.success(), "{said}");
+    for words in [
+        "CHROM",
+        "identical, byte for byte",
+        "holder-3: check and commit to shares of the totals",
+        "amber       $ hegwas encrypt",
+        "cedar       $ hegwas encrypt",
+        "MB of bytes such as",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    for party in ["amber", "birch", "cedar", "holder-1", "holder-2", "holder-3", "analyst"] {
+        assert!(out.join(party).join("me.key").exists(), "{party}");
+    }
+    assert!(out.join("analyst/result.trend.qq.svg").exists());
+    // A folder that is there is not written to.
+    let mut again = hegwas();
+    again.args(["demo", "consortium", "--out"]).arg(&out);
+    refused(&again.output().unwrap(), 3, &["exists", "--out"]);
+}
+
+#[test]
 fn the_demo_ends_with_the_check_and_the_top_hits() {
     let dir = tempfile::tempdir().unwrap();
     let demo = |out: &str, json: &[&str]| {

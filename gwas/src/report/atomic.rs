@@ -59,6 +59,7 @@ impl Synced {
     /// Gives the file its name, in place of any older one.
     pub(super) fn publish(self) -> io::Result<PathBuf> {
         self.file.persist(&self.path).map_err(|e| e.error)?;
+        crate::walk::durable(|| format!("file {}", self.path.display()));
         Ok(self.path)
     }
 }

@@ -28,6 +28,9 @@ impl SqliteIndex {
                 .await?;
         }
         tx.commit().await?;
+        gwas::walk::durable(|| {
+            format!("draft {} {}", draft.invitations.len(), draft.acceptances().count())
+        });
         Ok(())
     }
 

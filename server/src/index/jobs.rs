@@ -110,6 +110,7 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("job {id} {}", state_name(to)));
         Ok(true)
     }
 
@@ -154,6 +155,7 @@ impl SqliteIndex {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("unit {id} {} {}", unit.plane, unit.group));
         Ok(true)
     }
 
@@ -193,6 +195,7 @@ impl SqliteIndex {
             return Ok(false);
         }
         tx.commit().await?;
+        gwas::walk::durable(|| format!("finished {id}"));
         Ok(true)
     }
 

@@ -102,6 +102,7 @@ impl SqliteIndex {
         }
         retotal(&mut tx, &new.id).await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("manifest {}", new.id));
         Ok(Added::New)
     }
 

@@ -126,6 +126,7 @@ impl Index for SqliteIndex {
         let mut tx = self.write().await?;
         let added = super::objects::hold(&mut tx, owner, object, quota).await?;
         tx.commit().await?;
+        gwas::walk::durable(|| format!("held {}", object.digest));
         Ok(added)
     }
     async fn held(&self, owner: &Did, digest: &Digest) -> Outcome<Option<StoredObject>> {

@@ -105,6 +105,7 @@ impl Upload for TemporaryFile {
                 File::open(&self.class_folder)?.sync_all()?;
             }
         }
+        gwas::walk::durable(|| format!("object {shard}{rest}"));
         Ok(())
     }
 }

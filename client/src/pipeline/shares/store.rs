@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use gwas::walk::durable;
 use gwas::wire::{Did, RowSet};
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::share::{ShareLedger, ShareRecord};
@@ -89,7 +90,9 @@ impl Appended {
     /// Appends, to the disk.
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
-        written.map_err(Error::file("write", &self.path))
+        written.map_err(Error::file("write", &self.path))?;
+        durable(|| format!("{} {:?}", self.path.display(), self.file.metadata().map(|m| m.len())));
+        Ok(())
     }
 }
 
