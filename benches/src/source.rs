@@ -21,6 +21,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Adds the next chunks.
+    pub fn extend(&mut self, objects: impl IntoIterator<Item = Vec<u8>>) {
+        self.chunks.extend(objects.into_iter().map(|object| Aligned::from(&object[..])));
+    }
+
     /// All bytes.
     #[must_use]
     pub fn buffers(&self) -> Vec<&[u8]> {
