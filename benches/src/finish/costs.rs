@@ -173,7 +173,12 @@ impl<'a> Measurement<'a> {
             excluded.push(variant.check_allelic_site(&inverse, all).is_err());
             variants.push(variant);
         }
-        Ok(Public { rho: self.cases.iter().sum::<i64>() as f64 / people, variants, excluded })
+        Ok(Public {
+            missing: false,
+            rho: self.cases.iter().sum::<i64>() as f64 / people,
+            variants,
+            excluded,
+        })
     }
 
     fn run(&self, threads: usize) -> Result<Finish> {
