@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consortium::Consortium;
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::{SCHEMA, Stamp};
@@ -30,6 +31,8 @@ pub enum Measured {
     Run(Run),
     /// PLINK on the same files.
     Plink(Plink),
+    /// A study of several parties.
+    Consortium(Consortium),
     /// One scheme of the comparison, once.
     Trial(Box<Trial>),
 }
@@ -44,6 +47,7 @@ impl Measured {
             Self::Job(_) => "job",
             Self::Run(_) => "run",
             Self::Plink(_) => "plink",
+            Self::Consortium(_) => "consortium",
             Self::Trial(_) => "trial",
         }
     }
@@ -60,6 +64,7 @@ impl Measured {
             Self::Job(j) => format!("job {} {} {}", j.people, j.variants, j.threads),
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
+            Self::Consortium(c) => format!("consortium {} {} {}", c.holders, c.sites, c.threads),
             Self::Trial(t) => t.key(),
         }
     }

@@ -7,6 +7,7 @@ mod comparison;
 mod contrast;
 mod facts;
 mod page;
+mod parties;
 mod plots;
 mod projection;
 mod published;
@@ -31,7 +32,7 @@ const README: &str = "README.md";
 /// Makes the content of a block.
 type Block = (&'static str, fn(&Facts) -> String);
 /// Blocks of [`PERFORMANCE`].
-const BLOCKS: [Block; 10] = [
+const BLOCKS: [Block; 11] = [
     ("machine", tables::machine),
     ("bars", bars::bars),
     ("kernels", tables::kernels),
@@ -39,6 +40,7 @@ const BLOCKS: [Block; 10] = [
     ("jobs", tables::jobs),
     ("runs", tables::runs),
     ("stages", tables::stages),
+    ("consortium", parties::consortium),
     ("growth", tables::growth_table),
     ("plink", tables::plink),
     ("projection", projection::projection),

@@ -4,6 +4,7 @@ use he_core::Params;
 use he_core::kernel::Engine;
 
 use super::comparison::Recorded;
+use crate::consortium::Consortium;
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::Stamp;
@@ -28,6 +29,8 @@ pub(super) struct Facts {
     pub(super) runs: Vec<Run>,
     /// PLINK.
     pub(super) plinks: Vec<Plink>,
+    /// Studies of several parties.
+    pub(super) consortia: Vec<Consortium>,
     /// The comparison of schemes.
     pub(super) trials: Vec<Recorded>,
 }
@@ -55,6 +58,7 @@ impl Facts {
                 Measured::Job(job) => facts.jobs.push(job),
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
+                Measured::Consortium(consortium) => facts.consortia.push(consortium),
                 Measured::Trial(_) => {} // taken above
             }
         }

@@ -9,7 +9,7 @@ use crate::clock::Cost;
 use crate::run::Run;
 
 /// What stands where there is no record yet.
-const NOTHING: &str = "No record yet.";
+pub(super) const NOTHING: &str = "No record yet.";
 
 fn table_or_nothing(head: &[&str], rows: &[Vec<String>]) -> String {
     if rows.is_empty() { NOTHING.to_owned() } else { table(head, rows) }
