@@ -96,7 +96,7 @@ struct Steps(Vec<Step>);
 
 impl Steps {
     fn push(&mut self, party: &str, what: &str, seconds: Vec<f64>, bytes: usize) {
-        let wall_s = significant(median(seconds.into_iter()));
+        let wall_s = significant(median(seconds));
         let (party, what) = (party.to_owned(), what.to_owned());
         self.0.push(Step { party, what, wall_s, bytes: bytes as u64 });
     }
@@ -115,7 +115,10 @@ fn entropy() -> Result<Entropy> {
 }
 
 /// What `work` gives for each of some, and how long each took.
-fn each<I, T>(of: impl IntoIterator<Item = I>, work: impl Fn(I) -> Result<T>) -> Result<(Vec<T>, Vec<f64>)> {
+fn each<I, T>(
+    of: impl IntoIterator<Item = I>,
+    work: impl Fn(I) -> Result<T>,
+) -> Result<(Vec<T>, Vec<f64>)> {
     let (mut values, mut seconds) = (Vec::new(), Vec::new());
     for item in of {
         let (value, cost) = Cost::of(|| work(item));
@@ -151,9 +154,8 @@ impl Study {
     /// The ceremony.
     fn key(&self, steps: &mut Steps) -> Result<PublicKey> {
         let (ring, params) = (&self.ring, self.plan.params());
-        let commit = |(key, name): (&HolderKey, &str)| {
-            Ok(key.commit_public_share(ring, name).to_bytes())
-        };
+        let commit =
+            |(key, name): (&HolderKey, &str)| Ok(key.commit_public_share(ring, name).to_bytes());
         let (commitments, seconds) = each(self.holders(), commit)?;
         steps.push("key holder", "commits to its part of the key", seconds, length(&commitments));
         let all = self.collect(key_round(self.id), &commitments)?;
@@ -164,7 +166,8 @@ impl Study {
         let (reveals, seconds) = each(self.holders(), reveal)?;
         steps.push("key holder", "reveals its part", seconds, length(&reveals));
         let key = |_| {
-            let named = self.names.iter().map(String::as_str).zip(reveals.iter().map(Vec::as_slice));
+            let named =
+                self.names.iter().map(String::as_str).zip(reveals.iter().map(Vec::as_slice));
             public_key(params, &all, named).map_err(Error::step("making the study's key"))
         };
         let (mut keys, seconds) = each(0..5, key)?;
@@ -173,7 +176,12 @@ impl Study {
     }
 
     /// A grant, and the sums of all sites, encrypted and added, with what they are.
-    fn sums(&self, key: &PublicKey, sites: u32, steps: &mut Steps) -> Result<(SwitchedUnit, Vec<i64>)> {
+    fn sums(
+        &self,
+        key: &PublicKey,
+        sites: u32,
+        steps: &mut Steps,
+    ) -> Result<(SwitchedUnit, Vec<i64>)> {
         let (ring, plan) = (&self.ring, &self.plan);
         let grant = |number: u8| {
             let master = MasterKey::generate(&entropy()?);
@@ -220,13 +228,19 @@ impl Study {
             let mut ledger = ledger.map_err(Error::step("opening the ledger"))?;
             let admitted = ledger.admit(job, ShareKind::Open, unit, |_| Ok::<(), Infallible>(()));
             let admitted = admitted.map_err(Error::step("admitting"))?;
-            let share = smudged_share(ring, key, &admitted, unit).map_err(Error::step("sharing"))?;
+            let share =
+                smudged_share(ring, key, &admitted, unit).map_err(Error::step("sharing"))?;
             let commitment = key.commit_share(name, object, &share).to_bytes();
             Ok((share, commitment))
         };
         let (both, seconds) = each(self.holders(), share)?;
         let (given, commitments): (Vec<_>, Vec<_>) = both.into_iter().unzip();
-        steps.push("key holder", "makes a share of a unit and commits to it", seconds, length(&commitments));
+        steps.push(
+            "key holder",
+            "makes a share of a unit and commits to it",
+            seconds,
+            length(&commitments),
+        );
         let all = self.collect(share_round(object), &commitments)?;
         let reveal = |((key, name), share): ((&HolderKey, &str), _)| {
             let reveal = key.reveal_share(name, object, share, &all);
@@ -235,7 +249,8 @@ impl Study {
         let (reveals, seconds) = each(self.holders().zip(&given), reveal)?;
         steps.push("key holder", "reveals it, to each recipient", seconds, length(&reveals));
         let open = |_| {
-            let named = self.names.iter().map(String::as_str).zip(reveals.iter().map(Vec::as_slice));
+            let named =
+                self.names.iter().map(String::as_str).zip(reveals.iter().map(Vec::as_slice));
             let shares = shares(unit, ShareKind::Open, &all, named);
             let shares = shares.map_err(Error::step("checking shares"))?;
             combine(ring, plan, unit, &shares).map_err(Error::step("decrypting"))
@@ -270,7 +285,8 @@ mod tests {
         assert_eq!(measured.steps.len(), 8);
         assert!(measured.steps.iter().all(|step| step.wall_s > 0.0));
         // Two polynomials for each of a unit's ciphertexts, and one in a share, of the same words.
-        let bytes = |what: &str| measured.steps.iter().find(|s| s.what.contains(what)).unwrap().bytes;
+        let bytes =
+            |what: &str| measured.steps.iter().find(|s| s.what.contains(what)).unwrap().bytes;
         assert!(bytes("totals of a unit") > 2 * bytes("reveals it") - 1000);
     }
 }
