@@ -200,6 +200,12 @@ enum What {
         #[arg(long, default_value_t = 3)]
         repeats: usize,
     },
+    /// Chi-squares and hits finished under encryption by three key holders, step by step, in this process; takes 3 GB of memory
+    Finish {
+        /// Threads
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+    },
     /// CPU time of encryption and sums at growing shapes; the largest takes 3 GB of memory
     Growth {
         /// Shapes, PEOPLExVARIANTS, comma-separated [default: 1,000 x 16,384 to 25,000 x 49,152]
@@ -331,6 +337,7 @@ fn record(args: &RecordArgs, suite: &Suite) -> Result<()> {
         What::Plink { shape, repeats } => {
             suite.plink((shape.people, shape.variants), shape.threads, *repeats)
         }
+        What::Finish { threads } => suite.finish(*threads),
         What::Growth { shapes, threads } => {
             let shapes = if shapes.is_empty() { &GROWTH[..] } else { shapes };
             suite.growth(shapes, *threads)

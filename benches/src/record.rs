@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::consortium::Consortium;
+use crate::finish::costs::Finish;
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::{SCHEMA, Stamp};
@@ -33,6 +34,8 @@ pub enum Measured {
     Plink(Plink),
     /// A study of several parties.
     Consortium(Consortium),
+    /// A statistic finished under encryption.
+    Finish(Finish),
     /// One scheme of the comparison, once.
     Trial(Box<Trial>),
 }
@@ -48,6 +51,7 @@ impl Measured {
             Self::Run(_) => "run",
             Self::Plink(_) => "plink",
             Self::Consortium(_) => "consortium",
+            Self::Finish(_) => "finish",
             Self::Trial(_) => "trial",
         }
     }
@@ -65,6 +69,7 @@ impl Measured {
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
             Self::Consortium(c) => format!("consortium {} {} {}", c.holders, c.sites, c.threads),
+            Self::Finish(f) => format!("finish {:?} {} {}", f.circuit, f.holders, f.threads),
             Self::Trial(t) => t.key(),
         }
     }

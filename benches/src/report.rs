@@ -6,6 +6,7 @@ mod chart;
 mod comparison;
 mod contrast;
 mod facts;
+mod finish;
 mod page;
 mod parties;
 mod plots;
@@ -29,6 +30,8 @@ const PERFORMANCE: &str = "docs/performance.md";
 const COMPARISON: &str = "docs/comparison.md";
 /// The document with the short ones.
 const README: &str = "README.md";
+/// The document of finishing under encryption, with what that costs.
+const FINISHING: &str = "docs/finishing.md";
 /// Makes the content of a block.
 type Block = (&'static str, fn(&Facts) -> String);
 /// Blocks of [`PERFORMANCE`].
@@ -54,6 +57,8 @@ const COMPARISON_BLOCKS: [Block; 4] = [
 ];
 /// Blocks of [`README`].
 const README_BLOCKS: [Block; 2] = [("cost", tables::readme), ("comparison", comparison::readme)];
+/// Blocks of [`FINISHING`].
+const FINISHING_BLOCKS: [Block; 1] = [("finish", finish::costs)];
 /// Files that are generated as a whole.
 const WHOLE: [Block; 7] = [
     ("docs/plots/people.svg", plots::people),
@@ -93,8 +98,12 @@ fn files(facts: &Facts, root: &Path) -> Result<Vec<(&'static str, String)>> {
         let path = root.join(name);
         fs::read_to_string(&path).map_err(Error::file(&path))
     };
-    let documents: [(&'static str, &[Block]); 3] =
-        [(PERFORMANCE, &BLOCKS), (COMPARISON, &COMPARISON_BLOCKS), (README, &README_BLOCKS)];
+    let documents: [(&'static str, &[Block]); 4] = [
+        (PERFORMANCE, &BLOCKS),
+        (COMPARISON, &COMPARISON_BLOCKS),
+        (README, &README_BLOCKS),
+        (FINISHING, &FINISHING_BLOCKS),
+    ];
     let mut files = Vec::new();
     for (document, blocks) in documents {
         let mut text = read(document)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use he_core::Params;
 
 use crate::cohort::Workplace;
+use crate::finish::costs::{Finished, measure as finish};
 use crate::kernel::SETS;
 use crate::machine::Stamp;
 use crate::record::{Measured, Record};
@@ -13,6 +14,8 @@ use crate::{Result, consortium, job, kernel, path, plink, run, say};
 
 /// People of the encryption measurement: more than one slab, so that its start does not count.
 pub const ENCRYPTED_PEOPLE: u32 = 1024;
+/// People of the finishing measurement, whose costs do not depend on them: 1,000 alleles, so that no chi-square exceeds 1,000.
+const FINISHED_PEOPLE: u32 = 500;
 /// Small shapes are measured so often, large ones less.
 const REPEATS: usize = 5;
 /// Genotypes from which a shape is large.
@@ -182,6 +185,19 @@ impl Suite {
         Ok(())
     }
 
+    /// `record finish`: both circuits, on a few batches of variants.
+    ///
+    /// # Errors
+    /// Those of the measurement.
+    pub fn finish(&self, threads: usize) -> Result<()> {
+        for (circuit, variants) in [(Finished::ChiSquare, 65_536), (Finished::Hits, 98_304)] {
+            let files = self.place.cohort(FINISHED_PEOPLE, variants)?;
+            self.say(format_args!("finishing under encryption, {circuit:?}, threads: {threads}"));
+            self.keep(Measured::Finish(finish(&files, circuit, threads)?))?;
+        }
+        Ok(())
+    }
+
     /// `record all`: the complete set for the report.
     ///
     /// # Errors
@@ -199,6 +215,7 @@ impl Suite {
             self.plink(shape, 2, if large { 1 } else { 3 })?;
         }
         self.growth(&GROWTH, 1)?;
+        self.finish(1)?;
         self.say(format_args!("all is recorded; now `hegwas-bench report`"));
         Ok(())
     }

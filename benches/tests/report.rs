@@ -15,7 +15,7 @@ fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = hegwas_bench::machine::root();
     fs::create_dir(folder.path().join("docs")).unwrap();
-    for name in ["README.md", "docs/performance.md", "docs/comparison.md"] {
+    for name in ["README.md", "docs/performance.md", "docs/comparison.md", "docs/finishing.md"] {
         fs::copy(root.join(name), folder.path().join(name)).unwrap();
     }
     folder
@@ -33,6 +33,7 @@ fn tables_plots_and_readme_come_from_the_records() {
         "docs/performance.md",
         "docs/comparison.md",
         "README.md",
+        "docs/finishing.md",
         "docs/plots/people.svg",
         "docs/plots/variants.svg",
         "docs/plots/schemes.svg",
@@ -72,6 +73,16 @@ fn tables_plots_and_readme_come_from_the_records() {
         "2.00 ns = 1.68 minutes of one core",
     ] {
         assert!(performance.contains(part), "{part}\n{performance}");
+    }
+    let finishing = read(&root, "docs/finishing.md");
+    for line in [
+        "| chi-square: server, per 100 variants | 8.00 ms | 2.00 ms | 1.75 ms | met, and the goal |",
+        "| hits: server, per 100 variants | 40.0 ms | 10.0 ms | 12.5 ms | met |",
+        "| hits: refresh of one holder, per 16,384 variants | 25.0 MB | - | 30.0 MB | **missed** |",
+        "| holder: mask ciphertexts | 0.250 ms | 0.250 ms |",
+        "31 batches of 16,384. Server: 31 x 0.287 s = 8.89 s of one core.",
+    ] {
+        assert!(finishing.contains(line), "{line}\n{finishing}");
     }
     let readme = read(&root, "README.md");
     assert!(

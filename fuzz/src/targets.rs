@@ -2,6 +2,7 @@
 
 mod bulk;
 mod client;
+mod finishing;
 mod harmonise;
 mod http;
 mod keys;
@@ -81,6 +82,7 @@ pub const TARGETS: &[Target] = &[
     target("people", client::people, client::people_seeds, tables::WORDS, keep),
     target("inspect", client::inspect, client::inspect_seeds, client::WORDS, keep),
     target("bulk", bulk::bulk, bulk::seeds, bulk::WORDS, keep),
+    target("finishing", finishing::finishing, finishing::seeds, finishing::WORDS, keep),
 ];
 
 const fn target(

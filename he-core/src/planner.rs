@@ -383,4 +383,22 @@ mod tests {
         assert_eq!((plan.delta_g(), plan.delta_y()), (186_276, 8_429_925));
         assert!(plan.margin_bits() > 0.0);
     }
+
+    /// How far refresh masks of three holders can hide: per value everywhere, all values of a study together in small ones.
+    #[test]
+    fn room_for_refresh_masks() {
+        let most = |people, values| {
+            let fits = |&mask_bits: &u32| {
+                let sole = PlanRequest::sole_holder(people);
+                let request =
+                    PlanRequest { holders: 3, smudging_bits: 40, values, mask_bits, ..sole };
+                Plan::new(request).is_ok()
+            };
+            (LEAST_HIDING_BITS..100).take_while(fits).last()
+        };
+        assert_eq!(most(358, 1 << 18), Some(61));
+        assert_eq!(most(358, 1 << 21), Some(58));
+        assert_eq!(most(10_000, 1 << 21), Some(48));
+        assert_eq!(most(100_000, 1 << 21), Some(42));
+    }
 }

@@ -8,11 +8,11 @@ use he_core::ckks::{CkksParams, CkksPublicKey, CkksRing, RelinKey};
 use he_core::commit::Commitments;
 use he_core::public_key::PublicKey;
 use he_core::result::SwitchedUnit;
-use he_core::share::{ShareKind, ShareLedger, combine, combine_refreshed};
+use he_core::share::{DecryptionShare, ShareKind, ShareLedger, combine, combine_refreshed};
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::ckks::CkksHolderKey;
 use he_core_secret::{
-    EncryptionSeeds, Entropy, HolderKey, MasterKey, refresh_share, smudged_share,
+    EncryptionSeeds, Entropy, HolderKey, Masks, MasterKey, refresh_share, smudged_share,
 };
 
 use crate::{Error, Result};
@@ -138,20 +138,42 @@ impl Holders {
         };
         for unit in units {
             let mut shares = Vec::new();
-            for (key, masks) in self.keys.iter().zip(&mut masked.masks) {
-                let admitted = self.admit(job, ShareKind::Refresh, unit)?;
-                let refreshed = refresh_share(&self.ring, key, &admitted, unit);
-                let (share, of_unit) = refreshed.map_err(Error::step("a refresh share"))?;
+            for (holder, masks) in masked.masks.iter_mut().enumerate() {
+                let (share, of_unit) = self.share(holder, job, unit)?;
                 self.scatter(channels, of_unit.values(), masks);
                 if shares.is_empty() {
                     masked.shared += share.to_bytes(job.short()).len() as u64;
                 }
                 shares.push(share);
             }
-            let sums = combine_refreshed(&self.ring, &self.plan, unit, &shares);
-            self.scatter(channels, &sums.map_err(Error::step("refreshing"))?, &mut masked.sums);
+            self.scatter(channels, &self.round(unit, &shares)?, &mut masked.sums);
         }
         Ok(masked)
+    }
+
+    /// A holder's refresh share of a unit, and its masks.
+    ///
+    /// # Errors
+    /// When the ledger refuses the unit.
+    pub fn share(
+        &self,
+        holder: usize,
+        job: Digest,
+        unit: &SwitchedUnit,
+    ) -> Result<(DecryptionShare, Masks)> {
+        let key = self.keys.get(holder).ok_or(Error::Inexact("the number of holders"))?;
+        let admitted = self.admit(job, ShareKind::Refresh, unit)?;
+        let refreshed = refresh_share(&self.ring, key, &admitted, unit);
+        refreshed.map_err(Error::step("a refresh share"))
+    }
+
+    /// The server's masked sums of a unit, from the refresh shares of all holders.
+    ///
+    /// # Errors
+    /// When one is out of range.
+    pub fn round(&self, unit: &SwitchedUnit, shares: &[DecryptionShare]) -> Result<Vec<i128>> {
+        let sums = combine_refreshed(&self.ring, &self.plan, unit, shares);
+        sums.map_err(Error::step("refreshing"))
     }
 
     /// `[body][channel][coefficient]` appended to `[channel][variant]`.

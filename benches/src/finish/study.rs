@@ -21,8 +21,13 @@ pub const CASES: usize = 1;
 /// Channel of the masked numbers of homozygotes: the trend test's.
 pub const HOMOZYGOTES: usize = 2;
 
+/// Channels of the masked sums of `c - 1`, 0 for a call, over all people and over cases: where calls are missing.
+pub const CALLED: [usize; 2] = [2, 3];
+
 /// What is public of a study.
 pub struct Public {
+    /// Whether calls may be missing: then the allelic test takes a person without a call to have the reference frequency's mean.
+    pub missing: bool,
     /// Fraction of cases.
     pub rho: f64,
     /// References and people of all variants.
@@ -105,10 +110,25 @@ impl Study<'_> {
                 let map = map.map_err(Error::step("scaling"))?;
                 Ok::<_, Error>(Input { number, channels: channels.to_vec(), map })
             };
-        let mut inputs = vec![
-            input(0, &[CASES, PLAIN], vec![case, all], &[], scale)?,
-            input(1, &[PLAIN], vec![root], &root_constants, scale)?,
-        ];
+        // g - 1 of the mean is 2 p - 1, for everybody whose c - 1 is -1.
+        let imputed = |factors: &[f64]| -> Vec<f64> {
+            factors.iter().zip(&variants).map(|(f, v)| f * (1.0 - 2.0 * v.reference)).collect()
+        };
+        let [called, called_cases] = CALLED;
+        let mut inputs = if public.missing {
+            let of_effect = vec![imputed(&case), imputed(&all)];
+            let effect = [vec![case, all], of_effect].concat();
+            let of_root = imputed(&root);
+            vec![
+                input(0, &[CASES, PLAIN, called_cases, called], effect, &[], scale)?,
+                input(1, &[PLAIN, called], vec![root, of_root], &root_constants, scale)?,
+            ]
+        } else {
+            vec![
+                input(0, &[CASES, PLAIN], vec![case, all], &[], scale)?,
+                input(1, &[PLAIN], vec![root], &root_constants, scale)?,
+            ]
+        };
         if trend {
             let factors = vec![linear, homozygotes];
             inputs.push(input(2, &[PLAIN, HOMOZYGOTES], factors, &offset, offset_scale)?);

@@ -5,6 +5,7 @@ use he_core::kernel::Engine;
 
 use super::comparison::Recorded;
 use crate::consortium::Consortium;
+use crate::finish::costs::{Finish, Finished};
 use crate::job::Job;
 use crate::kernel::Kernel;
 use crate::machine::Stamp;
@@ -31,6 +32,8 @@ pub(super) struct Facts {
     pub(super) plinks: Vec<Plink>,
     /// Studies of several parties.
     pub(super) consortia: Vec<Consortium>,
+    /// Statistics finished under encryption.
+    pub(super) finishes: Vec<Finish>,
     /// The comparison of schemes.
     pub(super) trials: Vec<Recorded>,
 }
@@ -59,6 +62,7 @@ impl Facts {
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
                 Measured::Consortium(consortium) => facts.consortia.push(consortium),
+                Measured::Finish(finish) => facts.finishes.push(finish),
                 Measured::Trial(_) => {} // taken above
             }
         }
@@ -100,6 +104,12 @@ impl Facts {
     #[must_use]
     pub(super) fn run(&self, people: u32, variants: u32) -> Option<&Run> {
         self.runs.iter().find(|r| (r.people, r.variants, r.threads) == (people, variants, 2))
+    }
+
+    /// A circuit on one thread.
+    #[must_use]
+    pub(super) fn finish(&self, circuit: Finished) -> Option<&Finish> {
+        self.finishes.iter().find(|f| (f.circuit, f.threads) == (circuit, 1))
     }
 
     /// The job of that many people.

@@ -21,6 +21,8 @@ pub(crate) struct Truth {
     /// Alternate alleles of all people.
     pub(crate) alleles: f64,
     pub(crate) homozygotes: f64,
+    /// People with calls and alternate alleles of cases.
+    pub(crate) cases: [f64; 2],
     pub(crate) allelic: Option<f64>,
     pub(crate) trend: Option<f64>,
 }
@@ -35,6 +37,11 @@ impl Truth {
 /// 358 people, 85,485 variants, no missing calls; `None`, with the reason printed, where the data are not here.
 pub(crate) fn geuvadis() -> Option<Data> {
     data("geuvadis22", "g22", "hi_ENSG00000172404")
+}
+
+/// 191 people, 14,305 variants, of which one in five lacks calls.
+pub(crate) fn hapmap() -> Option<Data> {
+    data("hapmap3", "data", "TSI_v_CEU")
 }
 
 /// Every eighth variant, and all near or beyond genome-wide significance.
@@ -59,7 +66,9 @@ fn data(folder: &str, prefix: &str, phenotype: &str) -> Option<Data> {
     let samples: Vec<_> = cohort.samples().cloned().collect();
     let table = Table::open(&folder.join("pheno_bin.tsv")).unwrap();
     let status = table.case_control(Some(phenotype), &samples, false).unwrap().status;
-    let cases = status.iter().map(|s| i64::from(s.unwrap())).collect();
+    let rows: Vec<u32> = (0..).zip(&status).filter(|(_, s)| s.is_some()).map(|(i, _)| i).collect();
+    let cohort = cohort.with_rows(&rows).unwrap();
+    let cases = status.iter().flatten().map(|&case| i64::from(case)).collect();
     let truth = truth(&folder.join(format!("truth/oracle.{phenotype}.tsv.gz")));
     assert_eq!(truth.len(), cohort.variant_count() as usize);
     Some(Data { cohort, cases, truth })
@@ -75,6 +84,7 @@ fn truth(path: &Path) -> Vec<Truth> {
     let [people, case, control, allelic, trend] =
         ["OBS_CT", "A1_CASE_CT", "A1_CTRL_CT", "CHISQ", "TREND"].map(column);
     let homozygotes = ["CASE_HOM_A1", "CTRL_HOM_A1"].map(column);
+    let of_cases = ["CASE_HOM_A2", "CASE_HET", "CASE_HOM_A1"].map(column);
     lines
         .map(|line| {
             let fields: Vec<Option<f64>> = line.split('\t').map(|f| f.parse().ok()).collect();
@@ -83,6 +93,7 @@ fn truth(path: &Path) -> Vec<Truth> {
                 people: count(people),
                 alleles: count(case) + count(control),
                 homozygotes: homozygotes.map(count).iter().sum(),
+                cases: [of_cases.map(count).iter().sum(), count(case)],
                 allelic: fields[allelic],
                 trend: fields[trend],
             }
@@ -98,7 +109,7 @@ impl Data {
             .map(|(i, t)| Variant { reference: reference(i, t.alleles / (2.0 * people)), people })
             .collect();
         let rho = self.cases.iter().sum::<i64>() as f64 / people;
-        Public { rho, excluded: vec![false; variants.len()], variants }
+        Public { missing: false, rho, excluded: vec![false; variants.len()], variants }
     }
 }
 

@@ -14,5 +14,6 @@
 
 mod data;
 mod hits;
+mod missing;
 mod statistic;
 mod world;

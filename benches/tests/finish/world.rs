@@ -29,9 +29,9 @@ impl World {
         let mut masked = self.holders.refresh(job, &self.units[0]).unwrap();
         for units in &self.units[1..] {
             let plane = self.holders.refresh(job, units).unwrap();
-            masked.sums.push(plane.sums[0].clone());
-            for (all, of_plane) in masked.masks.iter_mut().zip(&plane.masks) {
-                all.push(of_plane[0].clone());
+            masked.sums.extend(plane.sums);
+            for (all, of_plane) in masked.masks.iter_mut().zip(plane.masks) {
+                all.extend(of_plane);
             }
         }
         masked

@@ -31,7 +31,7 @@ const LONGEST_BODY: u64 = 3 << 20;
 /// object. What is accepted is what would be written.
 pub(super) fn bulk(data: &[u8]) -> bool {
     let mut accepted = false;
-    let object = expanded(data);
+    let object = expanded(data, LONGEST_BODY);
     let header = Header::parse(&object);
     for params in Params::ALL {
         // Context and counts are taken from the header itself: what a caller expects is tested elsewhere, and would stop
@@ -103,15 +103,16 @@ const SHARED: [u8; 16] = [6; 16];
 /// The unit that shares are read for: one body, one channel.
 fn reference_unit() -> SwitchedUnit {
     let params = Params::N2048Q50;
-    let object = expanded(&header(3, params, [0; 16], [0, 0, 1, 1], 2));
+    let object = expanded(&header(3, params, [0; 16], [0, 0, 1, 1], 2), LONGEST_BODY);
     SwitchedUnit::from_bytes(&object, params, [0; 16], 0, 0).expect("a sound unit")
 }
 
-fn expanded(data: &[u8]) -> Vec<u8> {
+/// The header and, if that announces no more than `longest` bytes, the pattern behind it as often as it takes.
+pub(super) fn expanded(data: &[u8], longest: u64) -> Vec<u8> {
     let Ok(parsed) = Header::parse(data) else { return data.to_vec() };
     let (head, pattern) = data.split_at(HEADER_LEN);
     let mut object = head.to_vec();
-    if parsed.length <= LONGEST_BODY {
+    if parsed.length <= longest {
         let zero = [0];
         let pattern = if pattern.is_empty() { &zero[..] } else { pattern };
         object.extend(pattern.iter().copied().cycle().take(parsed.length as usize));
@@ -129,10 +130,21 @@ fn header(
 ) -> Vec<u8> {
     // 50 bits a word.
     let length = polynomials * params.words() * 50 / 8;
+    header_bytes(kind, length as u64, params.digest().short(), context, counts)
+}
+
+/// The bytes of a header.
+pub(super) fn header_bytes(
+    kind: u8,
+    length: u64,
+    params: [u8; 16],
+    context: [u8; 16],
+    counts: [u32; 4],
+) -> Vec<u8> {
     let mut bytes = b"hegwas\x01".to_vec();
     bytes.push(kind);
-    bytes.extend((length as u64).to_le_bytes());
-    bytes.extend(params.digest().short());
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(params);
     bytes.extend(context);
     bytes.extend(counts.iter().flat_map(|count| count.to_le_bytes()));
     bytes

@@ -2,9 +2,10 @@
 
 use he_core::Digest;
 use he_core::ckks::{
-    Ciphertext, CkksError, CkksParams, CkksRing, EvaluatedResult, Evaluator, Flood, NoiseModel,
-    Plaintext, Precision, Predict, Scheme,
+    Ciphertext, CkksError, CkksParams, CkksRing, EvaluatedResult, Evaluator, Flood, LinearMap,
+    NoiseModel, Plaintext, Precision, Predict, Scheme,
 };
+use he_core_secret::ckks::release_share;
 
 use crate::study::{HOLDERS, PARAMS, Study, assert_predicted, rms, study, wave};
 
@@ -85,6 +86,29 @@ fn known_answers() {
     assert!(relin(&s) == relin(&s), "one joint key, one contribution");
     assert!(relin(&s) != relin(&study(PARAMS, 2)), "bound to the joint key");
 }
+
+/// The rest of what travels: relinearisation contribution, mask ciphertext, release share.
+#[test]
+fn known_answers_of_what_holders_send() {
+    let s = study(PARAMS, 1);
+    let (holder, job) = (&s.holders[0], Digest::of(b"job"));
+    let relin = holder.relin_shares(&s.ring, &s.public).nth(1).unwrap();
+    let masks: Vec<i128> = (0..100).map(|i| (i - 50) << 57).collect();
+    let map = LinearMap::new(&[vec![0.75; 100]], &[], 2f64.powi(100)).unwrap();
+    let mask = holder.mask_ciphertext(&s.ring, &job, 6, &map, &[&masks]);
+    let words = |seed: u64| (0..3 * PARAMS.degree() as u64).map(|i| (i * i) ^ seed).collect();
+    let ciphertext = Ciphertext::new(PARAMS, 2f64.powi(100), words(1), words(2));
+    let result = EvaluatedResult::new(ciphertext).unwrap();
+    let share = release_share(&s.ring, holder, &result, &job, Flood::new(40, 1, 1e4).unwrap());
+    let found = [relin.to_bytes(), mask.to_bytes(), share.to_bytes(&job)];
+    assert_eq!(found.map(|bytes| Digest::of(&bytes).to_string()), KNOWN_SENT);
+}
+
+const KNOWN_SENT: [&str; 3] = [
+    "24de10328a038c5354ff962a18ba00a1c62453696484d0b2615aefb102112cae",
+    "c3c64a77f4fab686eb0ac6baa984ae42074aeeeaade8d8784ccab94a3e60196a",
+    "94e49bb5a3bad843e396a7e258f7969870f6ce4a4053545c2e0b962f5ea6cb08",
+];
 
 const KNOWN_PUBLIC_SHARE: &str = "9c8cc5e4f441172d956a043a45e13971b0c738d2ddaf0175a2c7b93cf462806a";
 const KNOWN_PRODUCT: &str = "b75d3a8a7acd125bf1a606ac39a12f876c96bacacfe05f95caa98ae8cf6f37c1";
