@@ -131,7 +131,7 @@ fn without_records_the_documents_say_so() {
     let root = checkout();
     report::make(&root.path().join("nowhere"), root.path(), false).unwrap();
     let performance = read(&root, "docs/performance.md");
-    assert_eq!(performance.matches("No record yet").count(), 9);
+    assert_eq!(performance.matches("No record yet").count(), 10);
     assert_eq!(read(&root, "README.md").matches("No record yet.").count(), 2);
     assert_eq!(read(&root, "docs/comparison.md").matches("No record yet.").count(), 4);
     assert!(read(&root, "docs/comparison.html").contains("No record yet."));
