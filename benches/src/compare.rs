@@ -15,10 +15,10 @@ const NOISE: f64 = 0.05;
 /// A figure that is compared: its name, and how it is read from a trial.
 type Figure = (&'static str, fn(&Trial) -> f64);
 const FIGURES: [Figure; 7] = [
-    ("setup", |t| t.measured.setup.wall_s),
-    ("encryption", |t| t.measured.encrypt.wall_s * t.scale().input),
-    ("server", |t| t.measured.compute.wall_s * t.scale().input),
-    ("decryption", |t| t.measured.decrypt.wall_s * t.scale().output),
+    ("setup", |t| t.measured.spent(t.measured.setup)),
+    ("encryption", |t| t.measured.spent(t.measured.encrypt) * t.scale().input),
+    ("server", |t| t.measured.spent(t.measured.compute) * t.scale().input),
+    ("decryption", |t| t.measured.spent(t.measured.decrypt) * t.scale().output),
     ("bytes of genotypes", |t| t.measured.genotype_bytes as f64 * t.scale().input),
     ("bytes of results", |t| t.measured.result_bytes as f64 * t.scale().output),
     ("server memory", |t| t.measured.server_mib),
@@ -98,4 +98,72 @@ fn load(records: &Path, name: &str) -> Result<Vec<Trial>> {
         return Err(Error::Program { program: name.to_owned(), why: runs });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::machine::root;
+
+    /// Two rounds of two schemes, made up; see `tests/data`.
+    fn recorded() -> String {
+        let path = root().join("benches/tests/data/trial.jsonl");
+        fs::read_to_string(path).unwrap()
+    }
+
+    /// Compares the made-up run with itself under another name, altered.
+    fn altered(alter: impl Fn(&mut serde_json::Value)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = recorded();
+        for line in recorded().lines() {
+            let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let trial = &mut record["measured"]["trial"];
+            trial["run"] = "later".into();
+            alter(trial);
+            text += &format!("{record}\n");
+        }
+        fs::write(folder.path().join("trial.jsonl"), text).unwrap();
+        compare(folder.path(), "main", "later").unwrap()
+    }
+
+    #[test]
+    fn a_change_is_said_and_noise_is_not() {
+        let same = altered(|_| {});
+        assert_eq!(same, ["14 of 14 figures did not change beyond noise"]);
+        let server = |factor: f64| {
+            altered(move |trial| {
+                let spent = &mut trial["measured"]["compute"]["cpu_s"];
+                *spent = (spent.as_f64().unwrap() * factor).into();
+            })
+        };
+        // Rounds of the made-up run lie 10 % apart.
+        assert_eq!(server(1.07).len(), 1);
+        let up = server(2.0);
+        assert_eq!(up.len(), 3, "{up:?}");
+        assert!(up[0].contains("hegwas-n2048-q50 200x16384"), "{up:?}");
+        assert!(up[0].contains("server went up by a factor of 2.00"), "{up:?}");
+        assert!(server(0.5)[1].contains("server went down by a factor of 2.00"));
+    }
+
+    #[test]
+    fn a_scheme_that_is_gone_is_named_and_nothing_in_common_refused() {
+        let gone = altered(|trial| {
+            if trial["measured"]["about"]["name"] == "other" {
+                trial["measured"]["about"]["name"] = "new".into();
+            }
+        });
+        assert!(gone.contains(&"other 200x16384: only in main".to_owned()), "{gone:?}");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(compare(folder.path(), "main", "later").is_err());
+    }
+
+    #[test]
+    fn folders_are_taken_by_their_latest_run() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("trial.jsonl"), recorded()).unwrap();
+        let name = folder.path().to_str().unwrap();
+        assert!(compare(Path::new("/nonexistent"), name, name).is_ok());
+    }
 }

@@ -65,6 +65,9 @@ struct RunArgs {
     /// Schemes, comma-separated [default: all]
     #[arg(long, value_delimiter = ',')]
     schemes: Vec<String>,
+    /// A program with a scheme of its own, as docs/comparison.md says; may be given several times
+    #[arg(long, value_name = "PROGRAM")]
+    external: Vec<PathBuf>,
     /// Rounds: measurements of each
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -72,7 +75,7 @@ struct RunArgs {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Seconds that one trial may take, without its setup; what takes longer is measured in part and scaled
-    #[arg(long, default_value_t = 8.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
     budget: f64,
     /// Measures again what is recorded already
     #[arg(long)]
@@ -105,6 +108,7 @@ impl RunArgs {
             run: self.name.clone(),
             shapes,
             schemes: self.schemes.clone(),
+            externals: self.external.clone(),
             rounds: self.rounds,
             threads: self.threads.max(1),
             budget_s: self.budget,
@@ -128,6 +132,8 @@ struct TrialArgs {
     pheno: PathBuf,
     #[arg(long)]
     pheno_name: Option<String>,
+    #[arg(long)]
+    external: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -284,7 +290,13 @@ fn work(cli: &Cli) -> Result<()> {
                 table: args.pheno.clone(),
                 name: args.pheno_name.clone(),
             };
-            say::answer(rounds::trial(&args.scheme, args.shape, args.threads, &own)?);
+            say::answer(rounds::trial(
+                &args.scheme,
+                args.shape,
+                args.threads,
+                &own,
+                &args.external,
+            )?);
             Ok(())
         }
         Command::Compare { before, after } => {

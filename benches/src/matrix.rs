@@ -61,7 +61,7 @@ impl Matrix {
             }
             let slab = encryptor.encrypt_slab(UNIT, chunk, &values, &Vec::new);
             let slab = slab.map_err(Error::step("encrypting"))?;
-            genotypes.chunks.extend(slab.into_iter().map(|(_, bytes)| bytes));
+            genotypes.extend(slab.into_iter().map(|(_, bytes)| bytes));
         }
         let totals = weights.iter().map(|w| w.iter().sum()).collect();
         let weights = encrypt_weights(&keys, rows, &weights)?;
@@ -193,7 +193,7 @@ pub fn encrypt_weights(keys: &Keys, rows: u32, weights: &[Vec<i64>]) -> Result<M
             let part = weights.get(range.start as usize..range.end as usize).unwrap_or_default();
             let slab = encryptor.encrypt_slab(vector, chunk, part);
             let slab = slab.map_err(Error::step("encrypting weights"))?;
-            memory.chunks.extend(slab.into_iter().map(|(_, bytes)| bytes));
+            memory.extend(slab.into_iter().map(|(_, bytes)| bytes));
         }
     }
     Ok(memory)

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use gwas::io::Cohort;
 use gwas::packing::{PlainSums, SlabReader, plain_sums};
 use gwas::wire::PlaneKind;
-use he_core::kernel::Engine;
+use he_core::kernel::{Aligned, Engine};
 use he_core::layout::{Shape, Unit};
 use he_core::sum::{UnitInput, WeightInput, sum_unit};
 use he_core::{Digest, Params};
@@ -181,7 +181,7 @@ impl<'a> Path<'a> {
             round.encrypt = round.encrypt.plus(cost);
             let hash = || chunks.par_iter().map(|(_, bytes)| Digest::of(bytes)).collect::<Vec<_>>();
             round.hash = round.hash.plus(Cost::of(|| std::hint::black_box(hash())).1);
-            memory.chunks.extend(chunks.iter().map(|(_, bytes)| bytes.clone()));
+            memory.chunks.extend(chunks.iter().map(|(_, bytes)| Aligned::from(&bytes[..])));
             lock().extend(chunks.into_iter().map(|(_, bytes)| bytes));
         }
         Ok(memory)

@@ -108,7 +108,7 @@ fn first_child(pid: u32) -> Option<u32> {
 }
 
 /// CPU seconds of all processes that this one has waited for, and that they have.
-fn waited_for() -> f64 {
+pub(crate) fn waited_for() -> f64 {
     ticks("/proc/self/stat", [13, 14])
 }
 

@@ -34,7 +34,10 @@ pub const GROWTH: [Shape; 4] = [
     Shape { people: 15_000, variants: 16_384 },
 ];
 /// Fewest people of a part: fewer say nothing of a sum.
-const FEWEST: u32 = 8;
+const FEWEST: u32 = 4;
+/// Most parts that are measured to find one that fits, and by how much each may be larger than the one before.
+const PROBES: usize = 6;
+const STEP: f64 = 64.0;
 /// Share of the machine's memory that ciphertexts of one trial may take.
 const MEMORY_SHARE: f64 = 0.35;
 
@@ -103,11 +106,13 @@ pub struct Options {
     pub shapes: Vec<Shape>,
     /// Names of schemes, or none for all.
     pub schemes: Vec<String>,
+    /// Programs with schemes of their own, always among the chosen.
+    pub externals: Vec<PathBuf>,
     /// Rounds.
     pub rounds: u32,
     /// Threads of each trial.
     pub threads: usize,
-    /// Seconds that one trial may take without its setup.
+    /// Seconds that one trial may take without its setup, on processors of its own.
     pub budget_s: f64,
     /// The user's own files instead of synthetic ones.
     pub own: Option<Own>,
@@ -120,7 +125,7 @@ pub struct Options {
 /// # Errors
 /// When files can't be read or written, a name is unknown, or trials failed (after all others).
 pub fn run(options: &Options, records: &Path, work: Option<&Path>) -> Result<()> {
-    let chosen = choose(&options.schemes)?;
+    let chosen = choose(&options.schemes, &options.externals)?;
     let place = Workplace::new(work)?;
     let program = std::env::current_exe().map_err(Error::step("finding this program"))?;
     let shapes = match (&options.own, options.shapes.as_slice()) {
@@ -145,7 +150,7 @@ pub fn run(options: &Options, records: &Path, work: Option<&Path>) -> Result<()>
     rounds.all(&chosen, &shapes)
 }
 
-fn choose(names: &[String]) -> Result<Vec<Box<dyn Entrant>>> {
+fn choose(names: &[String], externals: &[PathBuf]) -> Result<Vec<Box<dyn Entrant>>> {
     let (found, missing) = schemes::all();
     for name in names {
         if !found.iter().any(|s| s.about().name == *name) {
@@ -159,7 +164,11 @@ fn choose(names: &[String]) -> Result<Vec<Box<dyn Entrant>>> {
         say::progress(format_args!("left out: {} ({})", missing.name, missing.why));
     }
     let wanted = |name: &String| names.is_empty() || names.contains(name);
-    Ok(found.into_iter().filter(|s| wanted(&s.about().name)).collect())
+    let mut chosen: Vec<_> = found.into_iter().filter(|s| wanted(&s.about().name)).collect();
+    for program in externals {
+        chosen.push(schemes::external(program)?);
+    }
+    Ok(chosen)
 }
 
 /// A run under way.
@@ -302,20 +311,31 @@ impl Rounds<'_> {
         let most = MEMORY_SHARE * memory as f64 * 1024.0 / scheme.held_bytes() as f64;
         let whole = scheme.limit(asked);
         let smallest = Shape { people: FEWEST, variants: scheme.slots() }.within(whole);
-        // Units in a second. A small part costs more for each genotype than a large one, so a cut by it is checked by another.
-        let rate = |shape: Shape| -> Result<f64> {
-            let (measured, _) = self.measure(&name, shape, files)?;
-            let spent = measured.encrypt.plus(measured.phenotype).plus(measured.compute);
-            Ok(scheme.units(shape).input / spent.plus(measured.decrypt).wall_s.max(1e-6))
-        };
         let budget = self.options.budget_s;
-        let fit = |units: f64| cut(scheme, whole, units.min(most * blocks(scheme)));
-        let small = rate(smallest)?;
-        let (first, second) = (fit(small * budget), fit(small * budget / 8.0));
-        if first == whole || second.genotypes() <= smallest.genotypes() {
-            return Ok(first);
+        let room = most * blocks(scheme);
+        let units = |shape: Shape| scheme.units(shape).input;
+        let fit = |wanted: f64| cut(scheme, whole, wanted.min(room));
+        let seconds = |shape: Shape| -> Result<f64> {
+            let (measured, _) = self.measure(&name, shape, files)?;
+            let steps = measured.encrypt.plus(measured.phenotype).plus(measured.compute);
+            let spent = measured.spent(steps.plus(measured.decrypt));
+            Ok((spent / measured.threads as f64).max(1e-6))
+        };
+        // Growing parts, and a line through the last two: what a trial costs whatever its shape must not count for each genotype.
+        let mut last = (units(smallest), seconds(smallest)?);
+        let mut affordable = budget * last.0 / last.1;
+        for _ in 0..PROBES {
+            let part = fit(affordable);
+            let next = fit((affordable / 8.0).min(STEP * last.0));
+            if units(part) <= STEP / 8.0 * last.0 || units(next) <= 1.5 * last.0 {
+                return Ok(part);
+            }
+            let here = (units(next), seconds(next)?);
+            let slope = ((here.1 - last.1) / (here.0 - last.0)).max(1e-3 * here.1 / here.0);
+            affordable = here.0 + (budget - here.1) / slope;
+            last = here;
         }
-        Ok(fit(rate(second)? * budget))
+        Ok(fit(affordable))
     }
 
     /// Measures in a process of its own: what it said, and how many processors were busy otherwise.
@@ -328,6 +348,9 @@ impl Rounds<'_> {
         command.arg("--pheno").arg(&files.table);
         if let Some(name) = &files.name {
             command.args(["--pheno-name", name]);
+        }
+        for program in &self.options.externals {
+            command.arg("--external").arg(program);
         }
         let before = machine::busy_seconds();
         let finished = process::run(&mut command)?;
@@ -363,16 +386,23 @@ fn cut(scheme: &dyn Entrant, whole: Shape, units: f64) -> Shape {
 ///
 /// # Errors
 /// When the scheme is unknown, or the measurement fails.
-pub fn trial(scheme: &str, shape: Shape, threads: usize, own: &Own) -> Result<String> {
+pub fn trial(
+    scheme: &str,
+    shape: Shape,
+    threads: usize,
+    own: &Own,
+    externals: &[PathBuf],
+) -> Result<String> {
     let processors = machine::bind(threads);
-    let chosen = choose_one(scheme)?;
+    let chosen = choose_one(scheme, externals)?;
     let work = Workload::open(&own.prefix, &own.table, own.name.as_deref(), shape)?;
     let measured = Measurement { processors, ..chosen.trial(&work, threads)? };
     serde_json::to_string(&measured).map_err(Error::step("writing a measurement"))
 }
 
-fn choose_one(name: &str) -> Result<Box<dyn Entrant>> {
-    let found = schemes::all().0.into_iter().find(|s| s.about().name == name);
+fn choose_one(name: &str, externals: &[PathBuf]) -> Result<Box<dyn Entrant>> {
+    let outside = externals.iter().filter_map(|program| schemes::external(program).ok());
+    let found = schemes::all().0.into_iter().chain(outside).find(|s| s.about().name == name);
     let unknown = || Error::Program { program: name.to_owned(), why: "no such scheme".to_owned() };
     found.ok_or_else(unknown)
 }
@@ -383,7 +413,7 @@ mod tests {
 
     #[test]
     fn shapes_are_cut_by_variants_first_and_never_below_a_ciphertext_of_some_people() {
-        let scheme = choose_one("hegwas-n2048-q50").unwrap();
+        let scheme = choose_one("hegwas-n2048-q50", &[]).unwrap();
         let whole = Shape { people: 200, variants: 16_384 };
         let cut = |units| cut(scheme.as_ref(), whole, units);
         assert_eq!(cut(1600.0), whole);
@@ -391,10 +421,10 @@ mod tests {
         assert_eq!(cut(200.0), Shape { people: 200, variants: 2048 });
         assert_eq!(cut(50.0), Shape { people: 50, variants: 2048 });
         assert_eq!(cut(0.0), Shape { people: FEWEST, variants: 2048 });
-        let clear = choose_one("plaintext").unwrap();
+        let clear = choose_one("plaintext", &[]).unwrap();
         let part = super::cut(clear.as_ref(), whole, 4321.0);
         assert_eq!(part, Shape { people: 200, variants: 21 });
-        assert!(choose_one("nothing").is_err());
-        assert!(choose(&["nothing".to_owned()]).is_err());
+        assert!(choose_one("nothing", &[]).is_err());
+        assert!(choose(&["nothing".to_owned()], &[]).is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::workload::{Answer, Shape, Workload};
 
 /// Who multiplies genotypes by the phenotype. Schemes are compared within a regime.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Regime {
     /// Genotypes and phenotype are encrypted apart from each other, and the server multiplies them: one upload of genotypes
@@ -19,6 +19,7 @@ pub enum Regime {
     /// The client multiplies before it encrypts, and the server only adds: every phenotype is an upload of its own.
     ClientMultiplies,
     /// Nothing is encrypted.
+    #[default]
     Clear,
 }
 
@@ -38,7 +39,7 @@ impl Regime {
 }
 
 /// What is said of a scheme.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct About {
     /// Short name: letters, digits and hyphens.
     pub name: String,

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use he_core::codec::HEADER_LEN;
+use he_core::kernel::Aligned;
 use he_core::sum::ChunkSource;
 
 use crate::{Error, Result};
@@ -15,15 +16,20 @@ use crate::{Error, Result};
 pub struct Memory {
     /// Number of the first one in the order of the matrix.
     pub first: usize,
-    /// Their objects, with headers.
-    pub chunks: Vec<Vec<u8>>,
+    /// Their objects, with headers; aligned as a file is that is mapped into memory.
+    pub chunks: Vec<Aligned<u8>>,
 }
 
 impl Memory {
+    /// Adds the next chunks.
+    pub fn extend(&mut self, objects: impl IntoIterator<Item = Vec<u8>>) {
+        self.chunks.extend(objects.into_iter().map(|object| Aligned::from(&object[..])));
+    }
+
     /// All bytes.
     #[must_use]
     pub fn buffers(&self) -> Vec<&[u8]> {
-        self.chunks.iter().map(Vec::as_slice).collect()
+        self.chunks.iter().map(|chunk| &chunk[..]).collect()
     }
 
     /// Bytes without headers.
@@ -58,11 +64,11 @@ impl Files {
     ///
     /// # Errors
     /// When a file can't be written.
-    pub fn write(folder: &Path, chunks: &[Vec<u8>]) -> Result<Self> {
+    pub fn write(folder: &Path, chunks: &[Aligned<u8>]) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
-        let write = |(number, bytes): (usize, &Vec<u8>)| {
+        let write = |(number, bytes): (usize, &Aligned<u8>)| {
             let path = folder.join(number.to_string());
-            fs::write(&path, bytes).map_err(Error::file(&path))?;
+            fs::write(&path, &bytes[..]).map_err(Error::file(&path))?;
             File::open(&path).map_err(Error::file(&path))
         };
         Ok(Self { files: chunks.iter().enumerate().map(write).collect::<Result<_>>()? })
@@ -82,7 +88,8 @@ mod tests {
 
     #[test]
     fn both_sources_give_the_same_bytes_and_refuse_the_same() {
-        let chunks: Vec<Vec<u8>> = (0..3u8).map(|c| (0..200).map(|i| i ^ c).collect()).collect();
+        let chunk = |c: u8| (0..200).map(|i| i ^ c).collect::<Vec<u8>>();
+        let chunks: Vec<Aligned<u8>> = (0..3).map(|c| chunk(c).as_slice().into()).collect();
         let folder = tempfile::tempdir().unwrap();
         let files = Files::write(folder.path(), &chunks).unwrap();
         let memory = Memory { first: 0, chunks };

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Cost, significant};
 use crate::machine::kilobytes;
+use crate::process::waited_for;
 use crate::scheme::{About, KeyBytes, Keys, Scheme, Units};
-use crate::workload::{Deviation, Shape, Workload};
+use crate::workload::{Answer, Deviation, Shape, Workload};
 use crate::{Error, Result, pool};
 
 /// Largest relative distance of a chi-square that still counts as the right answer of a scheme that approximates.
@@ -101,22 +102,19 @@ impl<S: Scheme + Send + Sync> Entrant for S {
 
 fn measure<S: Scheme>(scheme: &S, work: &Workload, threads: usize) -> Result<Measurement> {
     let memory = Memory::now();
-    let (keys, setup) = Cost::of(|| scheme.setup(work.shape));
+    let (keys, setup) = timed(|| scheme.setup(work.shape));
     let Keys { secret, server, bytes } = keys?;
-    let (genotypes, encrypt) = Cost::of(|| scheme.encrypt(&secret, work));
+    let (genotypes, encrypt) = timed(|| scheme.encrypt(&secret, work));
     let genotypes = genotypes?;
-    let (phenotype, phenotype_cost) = Cost::of(|| scheme.encrypt_phenotype(&secret, work));
+    let (phenotype, phenotype_cost) = timed(|| scheme.encrypt_phenotype(&secret, work));
     let phenotype = phenotype?;
     let client_mib = memory.peak();
     memory.forget();
-    let (sums, compute) = Cost::of(|| scheme.compute(&server, &genotypes.value, &phenotype.value));
+    let (sums, compute) = timed(|| scheme.compute(&server, &genotypes.value, &phenotype.value));
     let sums = sums?;
     let server_mib = memory.peak();
-    let (answer, decrypt) = Cost::of(|| scheme.decrypt(&secret, &sums.value, work.shape));
-    let deviation = work.deviation(&answer?)?;
-    if deviation.chisq.is_nan() || deviation.chisq > TOLERANCE {
-        return Err(Error::Inexact("a chi-square"));
-    }
+    let (answer, decrypt) = timed(|| scheme.decrypt(&secret, &sums.value, work.shape));
+    let deviation = check(work, &answer?)?;
     let short = |cost: Cost| Cost::median(&[cost]);
     Ok(Measurement {
         about: scheme.about(),
@@ -138,6 +136,35 @@ fn measure<S: Scheme>(scheme: &S, work: &Workload, threads: usize) -> Result<Mea
         deviation,
         units: scheme.units(work.shape),
     })
+}
+
+/// How far an answer is from the oracle's.
+///
+/// # Errors
+/// When it is too far to be one.
+pub(crate) fn check(work: &Workload, answer: &Answer) -> Result<Deviation> {
+    let deviation = work.deviation(answer)?;
+    if deviation.chisq.is_nan() || deviation.chisq > TOLERANCE {
+        return Err(Error::Inexact("a chi-square"));
+    }
+    Ok(deviation)
+}
+
+/// Does `work` and says what it cost, processes that it started and waited for included (their processor time to 10 ms).
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    let before = waited_for();
+    let (result, cost) = Cost::of(work);
+    let children = (waited_for() - before).max(0.0);
+    (result, Cost { cpu_s: cost.cpu_s + children, ..cost })
+}
+
+impl Measurement {
+    /// Processor seconds of a step, all threads together: what other programs do meanwhile changes them least. Where the system
+    /// does not count them, wall seconds of all threads.
+    #[must_use]
+    pub fn spent(&self, step: Cost) -> f64 {
+        if step.cpu_s > 0.0 { step.cpu_s } else { step.wall_s * self.threads as f64 }
+    }
 }
 
 /// Resident memory of this process, from a moment on.

@@ -1,7 +1,7 @@
 //! A folder with one encrypted object: what `hegwas encrypt` writes and `hegwas push` uploads.
 //!
 //! ```text
-//! FOLDER/manifest.hegwas    signed manifest of a dataset or phenotype, written last
+//! FOLDER/manifest.hegwas    signed manifest of a dataset, a phenotype or totals, written last
 //! FOLDER/chunks/<digest>    its chunk objects
 //! FOLDER/panel.tsv          text of the dataset's panel (datasets only)
 //! FOLDER/people.tsv         who the rows are (datasets only); stays here, readable by its owner alone
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use gwas::io::{Sample, Sex};
 use gwas::panel::Panel;
-use gwas::wire::{ChunkRef, Dataset, Envelope, EnvelopeError, Opened, Phenotype};
+use gwas::wire::{ChunkRef, Dataset, Envelope, EnvelopeError, Opened, Phenotype, Totals};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind, decode};
 
@@ -42,6 +42,8 @@ pub enum Manifest {
     Dataset(Opened<Dataset>),
     /// A phenotype.
     Phenotype(Opened<Phenotype>),
+    /// A site's totals.
+    Totals(Opened<Totals>),
 }
 
 impl Manifest {
@@ -52,6 +54,7 @@ impl Manifest {
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         match Envelope::kind_of(bytes)? {
             Kind::Phenotype => Envelope::open(bytes).map(Self::Phenotype),
+            Kind::Totals => Envelope::open(bytes).map(Self::Totals),
             _ => Envelope::open(bytes).map(Self::Dataset),
         }
     }
@@ -61,14 +64,16 @@ impl Manifest {
         match self {
             Self::Dataset(opened) => opened.id,
             Self::Phenotype(opened) => opened.id,
+            Self::Totals(opened) => opened.id,
         }
     }
 
-    /// Its chunks.
-    pub fn chunks(&self) -> &[ChunkRef] {
+    /// Its objects.
+    pub fn chunks(&self) -> Vec<ChunkRef> {
         match self {
-            Self::Dataset(opened) => &opened.message.chunks,
-            Self::Phenotype(opened) => &opened.message.chunks,
+            Self::Dataset(opened) => opened.message.chunks.clone(),
+            Self::Phenotype(opened) => opened.message.chunks.clone(),
+            Self::Totals(opened) => opened.message.objects().collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod common;
 pub mod completions;
 pub mod demo;
 pub mod encrypt;
+pub mod erase;
 pub mod grant;
 pub mod help;
 pub mod inspect;
@@ -100,18 +101,20 @@ pub enum Command {
     Panel(panel::PanelArgs),
     /// Encrypt genotypes and phenotypes on this machine
     Encrypt(Box<encrypt::EncryptArgs>),
-    /// Upload an encrypted dataset or phenotype
+    /// Upload an encrypted dataset, a phenotype or totals
     Push(push::PushArgs),
     /// Make studies, alone or with others
     Study(Box<study::StudyArgs>),
     /// Let a study compute on a dataset, or no longer
     Grant(grant::GrantArgs),
+    /// Erase data of yours from a server
+    Erase(erase::EraseArgs),
     /// Have the server compute, and watch it
     Run(run::RunArgs),
     /// Make a key holder's decryption share of a result
     Share(share::ShareArgs),
     /// Check jobs and share their results, for a key holder
-    Agent(agent::AgentArgs),
+    Agent(agent::AgentCommand),
     /// Decrypt a result into a table
     Result(result::ResultArgs),
     /// Recompute a result from its inputs and compare
@@ -169,6 +172,7 @@ pub fn dispatch(command: Command, console: &Console) -> Result<()> {
         Command::Push(args) => commands::push(&args, console),
         Command::Study(args) => pipeline::study(&args, console),
         Command::Grant(args) => pipeline::grant(&args, console),
+        Command::Erase(args) => pipeline::erase(&args, console),
         Command::Run(args) => pipeline::run(&args, console),
         Command::Share(args) => pipeline::share(&args, console),
         Command::Agent(args) => pipeline::agent(&args, console),

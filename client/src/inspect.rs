@@ -110,7 +110,7 @@ fn folder(path: &Path, console: &Console) -> Result<Report> {
     let bundle = Bundle::open(path)?;
     let chunks = bundle.manifest().chunks();
     let progress = console.progress("check", chunks.iter().map(|c| c.length).sum(), Unit::Bytes);
-    for chunk in chunks {
+    for chunk in &chunks {
         bundle.chunk(chunk)?;
         progress.inc(chunk.length);
     }

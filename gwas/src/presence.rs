@@ -81,6 +81,12 @@ impl Presence {
         input < self.inputs && word.is_some_and(|w| w >> (input % 64) & 1 == 1)
     }
 
+    /// People of the inputs that have a pattern's variants; `people` are those of each input, in the order of the job.
+    pub fn people(&self, pattern: u32, people: &[u32]) -> u64 {
+        let has = |(number, _): &(usize, &u32)| self.contains(pattern, *number);
+        people.iter().enumerate().filter(has).map(|(_, people)| u64::from(*people)).sum()
+    }
+
     fn words(&self) -> usize {
         self.inputs.div_ceil(64).max(1)
     }
@@ -124,6 +130,8 @@ mod tests {
         assert_eq!(members(1), [false, true, true]);
         assert_eq!(members(2), [true, true, false]);
         assert_eq!(members(3), [false, true, false]);
+        let people: Vec<u64> = (0..4).map(|p| presence.people(p, &[1, 20, u32::MAX])).collect();
+        assert_eq!(people, [21 + u64::from(u32::MAX), 20 + u64::from(u32::MAX), 21, 20]);
     }
 
     #[test]

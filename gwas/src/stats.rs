@@ -7,7 +7,6 @@ pub mod counts;
 pub mod denominators;
 pub mod hwe;
 pub mod lambda;
-pub mod pooled;
 pub mod pvalue;
 mod tables;
 

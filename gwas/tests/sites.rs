@@ -16,9 +16,10 @@ use gwas::harmonise::{Aligned, MergeOptions, Mode, Palindromic, Status, align, m
 use gwas::io::{BedOptions, Cohort, Table, open_bfile};
 use gwas::packing::plain_sums;
 use gwas::panel::Panel;
+use gwas::presence::Presence;
 use gwas::stats::counts::{GenotypeTable, VariantCounts, VariantSums};
-use gwas::stats::pooled::{Contribution, Pool};
-use gwas::wire::PlaneKind;
+use gwas::stats::denominators::{Denominators, Group};
+use gwas::wire::{Bitmap, PlaneKind};
 use hegwas_fixtures::real_data;
 
 /// The columns of a .bim line.
@@ -222,18 +223,28 @@ fn altered_files_of_four_sites_give_the_cohort_s_counts() {
             last = Some((sums.clone(), cohort.clone(), cases.clone()));
         }
         add(&mut sums, &cohort, &cases, &planes);
-        contributions.push(Contribution {
-            people: cohort.people(),
-            cases: cases.iter().filter(|&&c| c).count() as u32,
-            planes: planes.to_vec(),
-            absent: report.absent(),
-        });
+        let cases = cases.iter().filter(|&&c| c).count() as u32;
+        contributions.push((Group { people: cohort.people(), cases }, report.absent()));
     }
-    let pool = Pool::new(85_485, contributions.clone()).unwrap();
-    assert_eq!(pool.people(), 358);
-    pool.complete(&mut sums).unwrap();
+    let absent: Vec<Option<&Bitmap>> =
+        contributions.iter().map(|(_, absent)| (absent.count() > 0).then_some(absent)).collect();
+    let presence = Presence::new(85_485, &absent);
+    // As they are decrypted: one number for each set of sites that have some variant.
+    let of_pattern = |pattern| {
+        let here = contributions.iter().enumerate().filter(|(i, _)| presence.contains(pattern, *i));
+        here.fold(Group::default(), |sum, (_, (group, _))| Group {
+            people: sum.people + group.people,
+            cases: sum.cases + group.cases,
+        })
+    };
+    let totals: Vec<Group> = (0..presence.patterns()).map(of_pattern).collect();
+    assert_eq!(totals.len(), 2, "all four, and all but the last");
+    let pool = Denominators::new(presence.clone(), totals.clone(), false).unwrap();
+    let Group { people, cases } = pool.all();
+    assert_eq!(people, 358);
+    pool.complete(&mut sums);
     let counts: Vec<VariantCounts> =
-        (0..).zip(&sums).map(|(v, s)| s.counts(v, pool.people(), pool.cases()).unwrap()).collect();
+        (0..).zip(&sums).map(|(v, s)| s.counts(v, people, cases).unwrap()).collect();
 
     // Straight from the file, for all variants; the people of the fourth site are missing at what it lacks.
     let missing: Vec<bool> = (0..raw.fam.len()).map(|p| sites[3].0.contains(&p)).collect();
@@ -268,7 +279,7 @@ fn altered_files_of_four_sites_give_the_cohort_s_counts() {
     }
     assert_eq!(compared, 85_485 - removed);
 
-    // The same if the fourth site had uploaded its calls, too.
+    // The same if the sites had uploaded their calls, too: the others' are all there.
     let (mut again, cohort, cases) = last.unwrap();
     let with_calls = [planes[0], planes[1], PlaneKind::Called];
     for sums in &mut again {
@@ -276,8 +287,7 @@ fn altered_files_of_four_sites_give_the_cohort_s_counts() {
         sums.cases.not_called = Some(0);
     }
     add(&mut again, &cohort, &cases, &with_calls);
-    contributions[3].planes = with_calls.to_vec();
-    Pool::new(85_485, contributions).unwrap().complete(&mut again).unwrap();
+    Denominators::new(presence, totals, true).unwrap().complete(&mut again);
     assert!(again == sums);
 
     compare_with_plink(&raw, &data, &missing, &counts);

@@ -35,6 +35,11 @@ const TERMS_PER_REDUCTION: usize = 4095;
 /// Most rows in one call: what they bring (102 kB packed, 48 kB of masks and weights) and the accumulators (46 kB) stay in the
 /// second-level cache beside the rows that are fetched meanwhile.
 pub const ROWS_PER_CALL: usize = 16;
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
+/// Words from one row of masks or weights to the next: a tile and one cache line. At a power of two the vectors of one group
+/// of all rows would share a few sets of the first-level cache.
+pub const ROW_WORDS: usize = TILE + LINE_BYTES / 8;
 
 /// Which implementation runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,17 +100,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Asks for bytes to be brought into the second-level cache meanwhile.
-    pub fn prefetch(self, bytes: &[u8]) {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::prefetch(bytes),
-            _ => {}
-        }
-    }
-}
-
 /// Bit packing ([`crate::arith::pack`]).
 impl Engine {
     /// Packs words below 2^50: [`pack::pack`].
@@ -139,18 +133,64 @@ impl Engine {
     }
 }
 
+/// Numbers that begin with a cache line, so that no vector of them lies in two.
+#[derive(Clone, Debug)]
+pub struct Aligned<T> {
+    /// With room for the alignment.
+    numbers: Vec<T>,
+    length: usize,
+}
+
+impl<T: Copy + Default> Aligned<T> {
+    /// `length` zeros.
+    pub fn new(length: usize) -> Self {
+        Self { numbers: vec![T::default(); length + LINE_BYTES / size_of::<T>()], length }
+    }
+
+    fn start(&self) -> usize {
+        // Where it can't be known, zero is as right and slower.
+        let start = self.numbers.as_ptr().align_offset(LINE_BYTES);
+        if start <= LINE_BYTES { start } else { 0 }
+    }
+}
+
+impl<T: Copy + Default> From<&[T]> for Aligned<T> {
+    fn from(numbers: &[T]) -> Self {
+        let mut aligned = Self::new(numbers.len());
+        aligned.copy_from_slice(numbers);
+        aligned
+    }
+}
+
+impl<T: Copy + Default> core::ops::Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.numbers.get(self.start()..).and_then(|n| n.get(..self.length)).unwrap_or_default()
+    }
+}
+
+impl<T: Copy + Default> core::ops::DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let (start, length) = (self.start(), self.length);
+        self.numbers.get_mut(start..).and_then(|n| n.get_mut(..length)).unwrap_or_default()
+    }
+}
+
 /// The rows of one tile that are added in one call: at most [`ROWS_PER_CALL`].
 pub struct Rows<'a> {
     /// Packed bodies of the whole tile: `[row][body][800 bytes]`.
     pub packed: &'a [u8],
     /// Row numbers within `packed` that take part.
     pub selected: &'a [u32],
-    /// Expanded masks: `[selected][128]`.
+    /// Expanded masks: `[selected][ROW_WORDS]`, of which 128 are used.
     pub masks: &'a [u64],
-    /// For each weight vector `d0` and `d1`, each `[selected][128]`.
+    /// For each weight vector `d0` and `d1`, each laid out as the masks.
     pub weights: &'a [(&'a [u64], &'a [u64])],
-    /// What will be needed next, if it lies in memory: fetched into the cache meanwhile, no part of the sums.
+    /// Bodies that will be needed next, if they lie in memory: fetched into the cache meanwhile, no part of the sums.
     pub ahead: &'a [u8],
+    /// The same for the packed weights, vector by vector.
+    pub weights_ahead: &'a [&'a [u8]],
 }
 
 /// Running sums of one tile of one unit.
@@ -159,9 +199,9 @@ pub struct TileSums {
     bodies: usize,
     weights: usize,
     /// `[weight][column][BODY_WORDS]`; the columns are the bodies and, last, the mask.
-    products: Vec<u64>,
+    products: Aligned<u64>,
     /// `[column][128]`
-    sums: Vec<u64>,
+    sums: Aligned<u64>,
     terms: usize,
 }
 
@@ -169,8 +209,8 @@ impl TileSums {
     /// Empty sums for `bodies` bodies and `weights` weight vectors.
     pub fn new(modulus: Modulus, bodies: usize, weights: usize) -> Self {
         let columns = bodies + 1;
-        let products = vec![0; weights * columns * BODY_WORDS];
-        Self { modulus, bodies, weights, products, sums: vec![0; columns * TILE], terms: 0 }
+        let products = Aligned::new(weights * columns * BODY_WORDS);
+        Self { modulus, bodies, weights, products, sums: Aligned::new(columns * TILE), terms: 0 }
     }
 
     /// Adds rows. Panics if a slice does not have the documented shape; shapes come from [`crate::layout`], never from
@@ -184,13 +224,13 @@ impl TileSums {
             "row out of the tile"
         );
         assert!(
-            rows.masks.len() == count * TILE && rows.weights.len() == self.weights,
+            rows.masks.len() == count * ROW_WORDS && rows.weights.len() == self.weights,
             "masks or weights missing"
         );
         assert!(
             rows.weights
                 .iter()
-                .all(|(d0, d1)| d0.len() == count * TILE && d1.len() == count * TILE)
+                .all(|(d0, d1)| d0.len() == count * ROW_WORDS && d1.len() == count * ROW_WORDS)
         );
         if self.terms + count > TERMS_PER_REDUCTION {
             self.reduce();
@@ -214,7 +254,7 @@ impl TileSums {
                 *h = 0;
             }
         }
-        for s in &mut self.sums {
+        for s in self.sums.iter_mut() {
             *s = self.modulus.reduce(*s);
         }
         self.terms = 1; // a residue counts as one term
@@ -249,7 +289,7 @@ impl TileSums {
                 (*zero, *one) = (*low0, *low1);
             }
         }
-        for (o, s) in sums.iter_mut().zip(&self.sums) {
+        for (o, s) in sums.iter_mut().zip(self.sums.iter()) {
             *o = *s;
         }
     }
@@ -282,7 +322,7 @@ mod tests {
         let fill = |seed, n| if worst { vec![modulus.value() - 1; n] } else { words(seed, n) };
         let mut packed = vec![0; rows * bodies * TILE_BYTES];
         pack(&fill(1, rows * bodies * TILE), &mut packed);
-        let masks = fill(2, selected.len() * TILE);
+        let masks = fill(2, selected.len() * ROW_WORDS);
         let d: Vec<_> = (0..weights)
             .map(|w| (fill(3 + w as u8, masks.len()), fill(103 + w as u8, masks.len())))
             .collect();
@@ -291,7 +331,14 @@ mod tests {
         for _ in 0..repeats {
             sums.add(
                 engine,
-                &Rows { packed: &packed, selected, masks: &masks, weights: &views, ahead: &packed },
+                &Rows {
+                    packed: &packed,
+                    selected,
+                    masks: &masks,
+                    weights: &views,
+                    ahead: &packed,
+                    weights_ahead: &[&packed, &packed],
+                },
             );
         }
         let mut out = vec![0; sums.finished_words()];
@@ -301,6 +348,21 @@ mod tests {
         sums.finish(&mut empty);
         assert!(empty.iter().all(|&word| word == 0), "nothing is left of what was summed before");
         out
+    }
+
+    #[test]
+    fn aligned_numbers_begin_with_a_line() {
+        for length in [0, 1, 8, 1000] {
+            let mut words = Aligned::<u64>::new(length);
+            assert_eq!(&words[..], vec![0; length]);
+            assert!(words.as_ptr().addr().is_multiple_of(LINE_BYTES));
+            words.iter_mut().zip(1..).for_each(|(word, i)| *word = i);
+            let copy = Aligned::from(&words[..]);
+            assert_eq!(copy[..], words[..]);
+            let bytes = Aligned::from(&vec![7u8; length][..]);
+            assert!(bytes.iter().all(|&b| b == 7) && bytes.len() == length);
+            assert!(bytes.as_ptr().addr().is_multiple_of(LINE_BYTES));
+        }
     }
 
     #[test]

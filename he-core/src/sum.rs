@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::arith::Modulus;
-use crate::kernel::{Engine, ROWS_PER_CALL, Rows, TileSums};
+use crate::kernel::{Aligned, Engine, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
 use crate::layout::{Shape, TILE, TILE_BYTES, Unit};
 use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
 use crate::params::Params;
@@ -176,29 +176,50 @@ impl TilePlace {
     }
 }
 
-/// Runs of consecutive rows to read at once, each with the participating rows in it.
-fn batches(rows: &[u32], chunk: Range<u32>) -> impl Iterator<Item = (Range<u32>, &[u32])> {
-    let end = rows.partition_point(|&r| r < chunk.end);
-    let mut rest = rows.get(..end).unwrap_or_default();
-    rest = rest.get(rest.partition_point(|&r| r < chunk.start)..).unwrap_or_default();
-    core::iter::from_fn(move || {
-        let first = *rest.first()?;
-        let last = chunk.end.min(first.saturating_add(ROWS_PER_CALL as u32));
-        let (now, later) = rest.split_at(rest.partition_point(|&r| r < last));
-        rest = later;
-        Some((first..now.last().map_or(first, |r| r + 1), now))
-    })
+/// Rows that are read and added at once: `rows`, which lie in `range` of row chunk `row_chunk`.
+#[derive(Clone)]
+struct Batch<'a> {
+    row_chunk: u32,
+    range: Range<u32>,
+    rows: &'a [u32],
+}
+
+impl<'a> Batch<'a> {
+    /// The batches of all `rows`, ascending.
+    fn all(shape: &Shape, mut rows: &'a [u32]) -> Vec<Self> {
+        let mut batches = Vec::new();
+        for row_chunk in 0..shape.row_chunks() {
+            let chunk = shape.chunk_rows(row_chunk);
+            while let Some(&first) = rows.first().filter(|&&r| r < chunk.end) {
+                let end = chunk.end.min(first.saturating_add(ROWS_PER_CALL as u32));
+                let (now, later) = rows.split_at(rows.partition_point(|&r| r < end));
+                let range = first..now.last().map_or(first, |r| r + 1);
+                batches.push(Self { row_chunk, range, rows: now });
+                rows = later;
+            }
+        }
+        batches
+    }
+
+    /// Where its rows of a tile of a matrix are: chunk, offset and length in bytes.
+    fn locate(&self, shape: &Shape, unit: Unit, tile: u32) -> (usize, u64, usize) {
+        let row_bytes = shape.bodies(unit.group) as usize * TILE_BYTES;
+        let (chunk, offset) = shape.locate(unit, self.row_chunk, tile);
+        let skipped = self.range.start - shape.chunk_rows(self.row_chunk).start;
+        (chunk, offset + u64::from(skipped) * row_bytes as u64, self.range.len() * row_bytes)
+    }
 }
 
 /// What one thread needs to sum tiles of a unit; used for one after the other.
 struct TileSum<'a> {
     engine: Engine,
     input: &'a UnitInput<'a>,
+    batches: Vec<Batch<'a>>,
     weights: WeightTiles<'a>,
     expander: MaskExpander,
     sums: TileSums,
-    buffer: Vec<u8>,
-    masks: Vec<u64>,
+    buffer: Aligned<u8>,
+    masks: Aligned<u64>,
     selected: Vec<u32>,
 }
 
@@ -210,63 +231,65 @@ impl<'a> TileSum<'a> {
         Self {
             engine,
             input,
+            batches: Batch::all(&input.shape, input.rows),
             sums: TileSums::new(modulus, bodies, weights.vectors.len()),
             weights,
             expander: MaskExpander::new(input.mask_seed),
-            buffer: vec![0; ROWS_PER_CALL * bodies * TILE_BYTES],
-            masks: vec![0; ROWS_PER_CALL * TILE],
+            buffer: Aligned::new(ROWS_PER_CALL * bodies * TILE_BYTES),
+            masks: Aligned::new(ROWS_PER_CALL * ROW_WORDS),
             selected: Vec::with_capacity(ROWS_PER_CALL),
         }
     }
 
     /// Sums one tile: 128 words of each polynomial of the unit.
     fn run(&mut self, tile: u32) -> io::Result<Vec<u64>> {
-        let shape = self.input.shape;
-        let place = TilePlace::new(shape.params, tile);
+        let place = TilePlace::new(self.input.shape.params, tile);
         let mut out = vec![0; self.sums.finished_words()];
         self.sums.begin(place.modulus);
-        for row_chunk in 0..shape.row_chunks() {
-            let (chunk, offset) = shape.locate(self.input.unit, row_chunk, tile);
-            let chunk_rows = shape.chunk_rows(row_chunk);
-            for (range, rows) in batches(self.input.rows, chunk_rows.clone()) {
-                self.weights.load(&place, row_chunk, &range, rows)?;
-                self.add(&place, (chunk, offset), &chunk_rows, range, rows)?;
-            }
+        for number in 0..self.batches.len() {
+            self.add(&place, number)?;
         }
         self.sums.finish(&mut out);
         Ok(out)
     }
 
-    /// Adds `rows`, which lie in `range` of the row chunk stored at `at`.
-    fn add(
-        &mut self,
-        place: &TilePlace,
-        (chunk, offset): (usize, u64),
-        chunk_rows: &Range<u32>,
-        range: Range<u32>,
-        rows: &[u32],
-    ) -> io::Result<()> {
+    /// Adds a batch. What the next one needs is fetched meanwhile, if it lies in memory.
+    fn add(&mut self, place: &TilePlace, number: usize) -> io::Result<()> {
+        let Some(batch) = self.batches.get(number) else { return Ok(()) };
+        let next = self.batches.get(number + 1);
         let UnitInput { source, unit, shape, .. } = *self.input;
-        let row_bytes = shape.bodies(unit.group) as usize * TILE_BYTES;
-        let offset = offset + u64::from(range.start - chunk_rows.start) * row_bytes as u64;
-        let length = range.len() * row_bytes;
+        self.weights.load(place, batch)?;
+        let (chunk, offset, length) = batch.locate(&shape, unit, place.tile);
         let packed =
             view(source, chunk, offset, self.buffer.get_mut(..length).unwrap_or_default())?;
-        let next = (chunk_rows.end - range.end).min(ROWS_PER_CALL as u32) as usize * row_bytes;
-        let ahead = source.in_memory(chunk, offset + length as u64, next).unwrap_or_default();
-        let (early, ahead) = ahead.split_at(ahead.len() / 6);
-        let mut early = early.chunks(early.len().div_ceil(rows.len()).max(1));
-        let masks = self.masks.get_mut(..rows.len() * TILE).unwrap_or_default();
-        for (&row, words) in rows.iter().zip(masks.chunks_exact_mut(TILE)) {
-            self.engine.prefetch(early.next().unwrap_or_default());
+        let masks = self.masks.get_mut(..batch.rows.len() * ROW_WORDS).unwrap_or_default();
+        for (&row, words) in batch.rows.iter().zip(masks.as_chunks_mut::<ROW_WORDS>().0) {
             let Unit { plane, group } = unit;
             let index = MaskIndex { plane, limb: place.limb, group, row };
+            let words = words.split_at_mut(TILE).0;
             self.expander.expand(place.modulus, index, place.first_word, words);
         }
         self.selected.clear();
-        self.selected.extend(rows.iter().map(|r| r - range.start));
-        let weights = &self.weights.views(rows.len());
-        let rows = Rows { packed, selected: &self.selected, masks, weights, ahead };
+        self.selected.extend(batch.rows.iter().map(|r| r - batch.range.start));
+        let weights = &self.weights.views(batch.rows.len());
+        let ahead = |source: &'a dyn ChunkSource, shape: &Shape, unit| {
+            let (chunk, offset, length) = next?.locate(shape, unit, place.tile);
+            source.in_memory(chunk, offset, length)
+        };
+        let weight_shape = self.input.weights.shape;
+        let weights_ahead: Vec<&[u8]> = (0..weight_shape.planes)
+            .map_while(|plane| {
+                ahead(self.input.weights.source, &weight_shape, Unit { plane, group: 0 })
+            })
+            .collect();
+        let rows = Rows {
+            packed,
+            selected: &self.selected,
+            masks,
+            weights,
+            ahead: ahead(source, &shape, unit).unwrap_or_default(),
+            weights_ahead: &weights_ahead,
+        };
         self.sums.add(self.engine, &rows);
         Ok(())
     }
@@ -278,40 +301,35 @@ struct WeightTiles<'a> {
     input: &'a WeightInput<'a>,
     expander: MaskExpander,
     packed: Vec<u8>,
-    /// For each vector `d0` and `d1`, `[row][128]`.
-    vectors: Vec<(Vec<u64>, Vec<u64>)>,
+    /// For each vector `d0` and `d1`, `[row][ROW_WORDS]`.
+    vectors: Vec<(Aligned<u64>, Aligned<u64>)>,
 }
 
 impl<'a> WeightTiles<'a> {
     fn new(engine: Engine, input: &'a WeightInput<'a>) -> Self {
-        let vector = || (vec![0; ROWS_PER_CALL * TILE], vec![0; ROWS_PER_CALL * TILE]);
+        let vector = || Aligned::new(ROWS_PER_CALL * ROW_WORDS);
         Self {
             engine,
             input,
             expander: MaskExpander::new(input.mask_seed),
             packed: vec![0; ROWS_PER_CALL * TILE_BYTES],
-            vectors: (0..input.shape.planes).map(|_| vector()).collect(),
+            vectors: (0..input.shape.planes).map(|_| (vector(), vector())).collect(),
         }
     }
 
-    fn load(
-        &mut self,
-        place: &TilePlace,
-        row_chunk: u32,
-        range: &Range<u32>,
-        rows: &[u32],
-    ) -> io::Result<()> {
-        let shape = self.input.shape;
-        let skipped = u64::from(range.start - shape.chunk_rows(row_chunk).start);
+    /// Unpacks the weights of `batch` and expands their masks.
+    fn load(&mut self, place: &TilePlace, batch: &Batch<'_>) -> io::Result<()> {
+        let WeightInput { shape, source, .. } = *self.input;
         for (plane, (d0, d1)) in (0..).zip(&mut self.vectors) {
-            let (chunk, offset) = shape.locate(Unit { plane, group: 0 }, row_chunk, place.tile);
-            let packed = self.packed.get_mut(..range.len() * TILE_BYTES).unwrap_or_default();
-            let offset = offset + skipped * TILE_BYTES as u64;
-            let packed = view(self.input.source, chunk, offset, packed)?;
-            for ((&row, d0), d1) in
-                rows.iter().zip(d0.chunks_exact_mut(TILE)).zip(d1.chunks_exact_mut(TILE))
-            {
-                let start = (row - range.start) as usize * TILE_BYTES;
+            let unit = Unit { plane, group: 0 };
+            let (chunk, offset, length) = batch.locate(&shape, unit, place.tile);
+            let buffer = self.packed.get_mut(..length).unwrap_or_default();
+            let packed = view(source, chunk, offset, buffer)?;
+            let vectors = d0.as_chunks_mut::<ROW_WORDS>().0.iter_mut().zip(d1.as_chunks_mut().0);
+            for (&row, (d0, d1)) in batch.rows.iter().zip(vectors) {
+                let d1: &mut [u64; ROW_WORDS] = d1;
+                let (d0, d1) = (d0.split_at_mut(TILE).0, d1.split_at_mut(TILE).0);
+                let start = (row - batch.range.start) as usize * TILE_BYTES;
                 self.engine.unpack(packed.get(start..start + TILE_BYTES).unwrap_or_default(), d0);
                 let index = MaskIndex { plane, limb: place.limb, group: 0, row };
                 self.expander.expand(place.modulus, index, place.first_word, d1);
@@ -321,8 +339,8 @@ impl<'a> WeightTiles<'a> {
     }
 
     fn views(&self, rows: usize) -> Vec<(&[u64], &[u64])> {
-        let cut = |v: &'_ Vec<u64>| v.len().min(rows * TILE);
-        self.vectors.iter().map(|(a, b)| (a.split_at(cut(a)).0, b.split_at(cut(b)).0)).collect()
+        let cut = rows.min(ROWS_PER_CALL) * ROW_WORDS;
+        self.vectors.iter().map(|(a, b)| (a.split_at(cut).0, b.split_at(cut).0)).collect()
     }
 }
 

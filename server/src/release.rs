@@ -168,6 +168,33 @@ pub async fn advance(app: &Arc<App>, id: &Digest) -> Result<(), ApiError> {
     app.jobs.publish(app, id).await
 }
 
+/// Whether a job of several key holders has a result whose sums none of them has committed to share.
+///
+/// # Errors
+/// Those of index and store.
+pub async fn is_undecided(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiError> {
+    let open = [JobState::Computed, JobState::Releasing].contains(&job.state);
+    let committed = app.index.once(&job.job, Slot::Commitment(SharePhase::Sums)).await?;
+    let study = app.load::<Study>(&job.study).await?.message;
+    Ok(open && study.is_shared() && committed.is_empty())
+}
+
+/// Ends the release of a job: it does not count in the study's budget any more. Its result stays, and so does the limit on jobs
+/// that differ from it by few rows: its totals may have been shared. Tells whether it did.
+///
+/// # Errors
+/// Those of index and store.
+pub async fn withdraw(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiError> {
+    let from = [JobState::Computed, JobState::Releasing];
+    let done = is_undecided(app, job).await?
+        && app.index.transition(&job.job, &from, JobState::Cancelled, None).await?;
+    if done {
+        app.metrics.job(JobState::Cancelled);
+        app.jobs.publish(app, &job.job).await?;
+    }
+    Ok(done)
+}
+
 /// Writes into the log that a job is computed.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub fn from_rows(
         let range = encryptor.shape().chunk_rows(chunk);
         let part = cases.get(range.start as usize..range.end as usize).unwrap_or_default();
         let slab = encryptor.encrypt_slab(0, chunk, part).map_err(failed())?;
-        weights.chunks.extend(slab.into_iter().map(|(_, bytes)| bytes));
+        weights.extend(slab.into_iter().map(|(_, bytes)| bytes));
     }
 
     let blocks = cohort.variant_count().div_ceil(params.degree() as u32);
@@ -66,7 +66,7 @@ pub fn from_rows(
             let filled = reader.fill(plane, unit.group, range, params.degree(), &mut slab);
             filled.map_err(Error::step("packing"))?;
             let slab = encryptor.encrypt_slab(unit, chunk, &slab, &Vec::new).map_err(failed())?;
-            genotypes.chunks.extend(slab.into_iter().map(|(_, bytes)| bytes));
+            genotypes.extend(slab.into_iter().map(|(_, bytes)| bytes));
         }
         let weights = WeightInput {
             shape: Shape::weights(params, rows, 1),

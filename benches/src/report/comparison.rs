@@ -13,6 +13,9 @@ use crate::workload::Shape;
 /// What stands where there is no record yet.
 const NOTHING: &str = "No record yet.";
 
+/// Mean number of processors busy with something else from which a measurement is called disturbed.
+const BUSY: f64 = 0.3;
+
 /// A trial, the line that it stands on in its file, and its stamp.
 pub(super) struct Recorded {
     pub(super) line: usize,
@@ -86,14 +89,14 @@ impl<'a> Entry<'a> {
         Spread { median: median(values), low, high }
     }
 
-    /// Encryption of genotypes: wall nanoseconds x threads for each genotype.
+    /// Encryption of genotypes: processor nanoseconds for each genotype.
     pub(super) fn encryption_ns(&self) -> Spread {
-        self.of(|t| per_genotype(t, t.measured.encrypt.wall_s * 1e9 * t.measured.threads as f64))
+        self.of(|t| per_genotype(t, t.measured.spent(t.measured.encrypt) * 1e9))
     }
 
     /// The server's part, the same.
     pub(super) fn server_ns(&self) -> Spread {
-        self.of(|t| per_genotype(t, t.measured.compute.wall_s * 1e9 * t.measured.threads as f64))
+        self.of(|t| per_genotype(t, t.measured.spent(t.measured.compute) * 1e9))
     }
 
     /// Uploaded bytes of genotypes and phenotype for each genotype.
@@ -105,13 +108,13 @@ impl<'a> Entry<'a> {
         .median
     }
 
-    /// Seconds from genotypes in memory to counts, setup left out.
+    /// Processor seconds from genotypes in memory to counts, setup left out.
     pub(super) fn seconds(&self) -> Spread {
         self.of(|t| {
             let (m, scale) = (&t.measured, t.scale());
-            (m.encrypt.wall_s + m.compute.wall_s) * scale.input
-                + m.phenotype.wall_s * scale.people
-                + m.decrypt.wall_s * scale.output
+            (m.spent(m.encrypt) + m.spent(m.compute)) * scale.input
+                + m.spent(m.phenotype) * scale.people
+                + m.spent(m.decrypt) * scale.output
         })
     }
 }
@@ -176,8 +179,8 @@ pub(super) fn machine(facts: &Facts) -> String {
     }
     let others: Vec<f64> = trials.iter().map(|r| r.trial.others).collect();
     let most = others.iter().copied().fold(0.0, f64::max);
-    let verdict = if median(others.iter().copied()) > 0.3 {
-        " **The machine was busy with other things: times are too high, and ratios rough.**"
+    let verdict = if median(others.iter().copied()) > BUSY {
+        " **The machine was busy with other things: times are somewhat too high, and ratios rough.**"
     } else {
         ""
     };
@@ -225,10 +228,10 @@ pub(super) fn cost_row(entry: &Entry<'_>) -> Vec<String> {
     };
     let bits = entry.first().and_then(|t| t.measured.bits_left);
     let server = entry.server_ns();
-    let scaled = |value: f64| format!("{}{mark}", number(value));
+    let scaled = |value: f64| format!("{}{mark}", small(value));
     vec![
         entry.title().to_owned(),
-        number(entry.of(|t| t.measured.setup.wall_s).median),
+        small(entry.of(|t| t.measured.spent(t.measured.setup)).median),
         number(entry.of(keys).median),
         scaled(entry.encryption_ns().median),
         scaled(entry.upload()),
@@ -236,7 +239,7 @@ pub(super) fn cost_row(entry: &Entry<'_>) -> Vec<String> {
         format!("{} %", number(server.percent())),
         number(entry.of(|t| t.measured.server_mib).median),
         scaled(entry.of(|t| t.measured.result_bytes as f64 * t.scale().output / 1e3).median),
-        scaled(entry.of(|t| t.measured.decrypt.wall_s * t.scale().output * 1e3).median),
+        scaled(entry.of(|t| t.measured.spent(t.measured.decrypt) * t.scale().output * 1e3).median),
         bits.map_or_else(
             || "-".to_owned(),
             |_| number(entry.of(|t| t.measured.bits_left.unwrap_or_default()).low),
@@ -244,6 +247,11 @@ pub(super) fn cost_row(entry: &Entry<'_>) -> Vec<String> {
         exact(entry.of(|t| t.measured.deviation.count).high),
         exact(entry.of(|t| t.measured.deviation.chisq).high),
     ]
+}
+
+/// A number, or that it is next to nothing.
+fn small(value: f64) -> String {
+    if value < 1e-3 { "0.00".to_owned() } else { number(value) }
 }
 
 fn exact(value: f64) -> String {
@@ -369,9 +377,15 @@ pub(super) fn readme(facts: &Facts) -> String {
     } else {
         ""
     };
+    let others = median(here.iter().map(|e| e.of(|t| t.others).median));
+    let busy = if others > BUSY {
+        " **Measured while the machine was busy with other things.**"
+    } else {
+        ""
+    };
     format!(
         "Encrypted allele counts of {} on one core of one machine, for each genotype; every answer was held against the `f64` oracle. \
-         \"Times ours\" compares within a regime.\n\n{}{note}",
+         \"Times ours\" compares within a regime.{busy}\n\n{}{note}",
         shape(asked.people, asked.variants),
         table(&head, &rows)
     )

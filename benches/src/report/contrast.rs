@@ -121,7 +121,9 @@ pub(super) fn bars(facts: &Facts) -> String {
         );
     }
     let bottom = TOP + ROW * here.len() as f64;
-    for decade in (low as i32)..=(high as i32) {
+    // Every second decade where all of them would not fit.
+    let step = if high - low > 7.0 { 2 } else { 1 };
+    for decade in ((low as i32)..=(high as i32)).step_by(step) {
         let x = place(10f64.powi(decade));
         let _ = writeln!(
             out,

@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<Box<dyn Entrant>> {
             degree: 4096,
             moduli: &[36, 37],
             regime: Regime::ServerMultiplies,
-            layout: multiplies,
+            layout: "as BFV with 109 bits, with the smallest modulus that serves 2,000 people",
         },
         Bfv {
             name: "bfv-n4096-q109",
@@ -129,6 +129,12 @@ impl Scheme for Bfv {
 
     fn slots(&self) -> u32 {
         self.degree as u32
+    }
+
+    /// With 73 bits, products of more people leave no room for noise: such shapes are scaled from these.
+    fn limit(&self, shape: Shape) -> Shape {
+        let most = if self.moduli.len() == 2 { 2_000 } else { u32::MAX };
+        Shape { people: shape.people.min(most), ..shape }
     }
 
     fn held_bytes(&self) -> u64 {

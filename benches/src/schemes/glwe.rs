@@ -42,7 +42,6 @@ fn zero() -> GlweCiphertextOwned<u64> {
 struct Scratch {
     fft: Fft,
     buffers: ComputationBuffers,
-    ggsw: FourierGgswCiphertextOwned,
 }
 
 impl Scratch {
@@ -57,30 +56,30 @@ impl Scratch {
         let convert =
             convert_standard_ggsw_ciphertext_to_fourier_mem_optimized_requirement(fft.as_view());
         buffers.resize(product.unaligned_bytes_required().max(convert.unaligned_bytes_required()));
-        let ggsw = FourierGgswCiphertext::new(size(), SET.polynomial_size, BASE, LEVELS);
-        Self { fft, buffers, ggsw }
+        Self { fft, buffers }
     }
 
-    /// Takes a phenotype.
-    fn load(&mut self, phenotype: &SeededGgswCiphertextOwned<u64>) {
-        let ggsw = phenotype.clone().decompress_into_ggsw_ciphertext();
-        convert_standard_ggsw_ciphertext_to_fourier_mem_optimized(
-            &ggsw,
-            &mut self.ggsw,
-            self.fft.as_view(),
-            self.buffers.stack(),
-        );
-    }
-
-    /// Adds the product of the phenotype and `glwe` to `sum`.
-    fn add_product(&mut self, sum: &mut GlweCiphertextOwned<u64>, glwe: &GlweCiphertextOwned<u64>) {
-        add_external_product_assign_mem_optimized(
-            sum,
-            &self.ggsw,
-            glwe,
-            self.fft.as_view(),
-            self.buffers.stack(),
-        );
+    /// Adds one person to the sums.
+    fn add(
+        &mut self,
+        sums: &mut Sums,
+        one: &GlweCiphertextOwned<u64>,
+        genotypes: &SeededGlweCiphertextListOwned<u64>,
+        phenotype: &SeededGgswCiphertextOwned<u64>,
+    ) {
+        let fft = self.fft.as_view();
+        let standard = phenotype.clone().decompress_into_ggsw_ciphertext();
+        let mut ggsw = FourierGgswCiphertext::new(size(), SET.polynomial_size, BASE, LEVELS);
+        let stack = self.buffers.stack();
+        convert_standard_ggsw_ciphertext_to_fourier_mem_optimized(&standard, &mut ggsw, fft, stack);
+        let stack = self.buffers.stack();
+        add_external_product_assign_mem_optimized(&mut sums.count, &ggsw, one, fft, stack);
+        let list = genotypes.clone().decompress_into_glwe_ciphertext_list();
+        for ((block, all), cases) in list.iter().zip(&mut sums.all).zip(&mut sums.cases) {
+            glwe_ciphertext_add_assign(all, &block);
+            let stack = self.buffers.stack();
+            add_external_product_assign_mem_optimized(cases, &ggsw, &block, fft, stack);
+        }
     }
 }
 
@@ -151,6 +150,8 @@ impl Scheme for Glwe {
             SET.polynomial_size,
             &mut generator,
         );
+        // Plans of transforms are made once in a process and kept by the library: that is setup too.
+        let _ = Fft::new(SET.polynomial_size);
         // Counts are at most twice the people, and one bit stays free above them.
         let shift = (2 * u64::from(shape.people)).leading_zeros() - 1;
         let bytes = KeyBytes { secret: key.as_ref().len() as u64 * 8, public: 0, evaluation: 0 };
@@ -221,24 +222,15 @@ impl Scheme for Glwe {
     ) -> Result<Sent<Sums>> {
         let blocks = genotypes.first().map_or(0, |list| list.glwe_ciphertext_count().0);
         let mut one = zero();
-        if let Some(constant) = one.get_mut_body().as_mut().first_mut() {
+        // The constant of the body, which follows the masks.
+        let body = SET.glwe_dimension.0 * SET.polynomial_size.0;
+        if let Some(constant) = one.as_mut().get_mut(body) {
             *constant = 1 << shift;
         }
         let people = genotypes.par_iter().zip(phenotype);
         let start = || (Scratch::new(), Sums::new(blocks));
         let sums = people.fold(start, |(mut scratch, mut sums), (list, phenotype)| {
-            scratch.load(phenotype);
-            scratch.add_product(&mut sums.count, &one);
-            let list = list.clone().decompress_into_glwe_ciphertext_list();
-            for ((block, all), cases) in list.iter().zip(&mut sums.all).zip(&mut sums.cases) {
-                let block = GlweCiphertext::from_container(
-                    block.as_ref().to_vec(),
-                    SET.polynomial_size,
-                    SET.ciphertext_modulus,
-                );
-                glwe_ciphertext_add_assign(all, &block);
-                scratch.add_product(cases, &block);
-            }
+            scratch.add(&mut sums, &one, list, phenotype);
             (scratch, sums)
         });
         let sums = sums.map(|(_, sums)| sums).reduce(|| Sums::new(blocks), |a, b| a.plus(&b));

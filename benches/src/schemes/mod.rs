@@ -1,6 +1,7 @@
 //! The schemes that are compared, one in a file.
 
 mod clear;
+mod external;
 mod ours;
 mod plink;
 #[cfg(test)]
@@ -17,6 +18,9 @@ mod radix;
 
 use he_core::Params;
 
+use std::path::Path;
+
+use crate::Result;
 use crate::kernel::SETS;
 use crate::trial::Entrant;
 
@@ -50,6 +54,14 @@ pub fn all() -> (Vec<Box<dyn Entrant>>, Vec<Missing>) {
     (found, missing)
 }
 
+/// A scheme in a program of its own.
+///
+/// # Errors
+/// When it can't be run, or does not answer as `docs/comparison.md` says.
+pub fn external(program: &Path) -> Result<Box<dyn Entrant>> {
+    Ok(Box::new(external::External::new(program)?))
+}
+
 /// Schemes behind features.
 fn others(found: &mut Vec<Box<dyn Entrant>>, missing: &mut Vec<Missing>) {
     #[cfg(feature = "fhe")]
@@ -73,6 +85,8 @@ fn others(found: &mut Vec<Box<dyn Entrant>>, missing: &mut Vec<Missing>) {
             missing.push(Missing { name: name.to_owned(), why });
         }
     }
+    let why = "no program for it here: docs/comparison.md, run --external".to_owned();
+    missing.push(Missing { name: "ckks".to_owned(), why });
     let _ = found;
 }
 

@@ -206,7 +206,7 @@ impl Scheme for Ours {
                 }
                 let chunks = encryptor.encrypt_slab(unit, chunk, &slab, &Vec::new);
                 let chunks = chunks.map_err(Error::step("encrypting"))?;
-                memory.chunks.extend(chunks.into_iter().map(|(_, bytes)| bytes));
+                memory.extend(chunks.into_iter().map(|(_, bytes)| bytes));
             }
         }
         Ok(sent(memory))

@@ -4,6 +4,7 @@
 //! A compact list is a mask and bodies, so lists of the same length add up word by word.
 
 use rayon::prelude::*;
+use tfhe::core_crypto::commons::math::random::RandomGenerator;
 use tfhe::core_crypto::prelude::*;
 use tfhe::shortint::parameters::PARAM_MESSAGE_2_CARRY_2_KS_PBS as SET;
 use tfhe::zk::{CompactPkeCrs, CompactPkeProof, ZkComputeLoad, ZkMSBZeroPaddingBitCount};

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// What was uploaded.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Pushed {
-    /// `dataset` or `phenotype`.
+    /// `dataset`, `phenotype` or `totals`.
     pub kind: &'static str,
     /// The object's id.
     pub id: Digest,
@@ -67,18 +67,20 @@ pub fn push_folder(
     if let (Manifest::Dataset(opened), Some(text)) = (bundle.manifest(), bundle.panel_text()?) {
         client.put_panel(&opened.message.panel, &text)?;
     }
-    let missing = missing(client, bundle.manifest().chunks())?;
+    let chunks = bundle.manifest().chunks();
+    let missing = missing(client, &chunks)?;
     let bytes = missing.iter().map(|c| c.length).sum();
     upload(client, &bundle, &missing, connections, console)?;
     let (kind, collection) = match bundle.manifest() {
         Manifest::Dataset(_) => ("dataset", Collection::Datasets),
         Manifest::Phenotype(_) => ("phenotype", Collection::Phenotypes),
+        Manifest::Totals(_) => ("totals", Collection::Totals),
     };
     client.put_manifest(collection, bundle.envelope())?;
     Ok(Pushed {
         kind,
         id: bundle.manifest().id(),
-        chunks: bundle.manifest().chunks().len(),
+        chunks: chunks.len(),
         uploaded_chunks: missing.len(),
         uploaded_bytes: bytes,
     })

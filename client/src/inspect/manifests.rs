@@ -1,6 +1,8 @@
 //! Signed manifests.
 
-use gwas::wire::{Did, PlaneKind};
+use gwas::wire::{
+    Bitmap, Did, KeyCommitment, Opened, PlaneKind, ShareCommitment, SharePhase, Shares,
+};
 use he_core::Plan;
 use serde_json::Value;
 
@@ -42,6 +44,51 @@ pub(super) fn manifest(mut report: Report, manifest: &Manifest) -> Report {
                 .with("bytes", m.chunks.iter().map(|c| c.length).sum::<u64>());
             plan(report, &m.plan)
         }
+        Manifest::Totals(opened) => {
+            let m = &opened.message;
+            report.kind = "encrypted totals".into();
+            signed(report, &opened.id.to_string(), &m.name, &opened.signers)
+                .with("study", m.study.to_string())
+                .with("people", m.people)
+                .with("absent_variants", m.absent.as_ref().map_or(0, Bitmap::count))
+                .with("units", m.units.len())
+                .with("bytes", m.objects().map(|c| c.length).sum::<u64>())
+        }
+    }
+}
+
+/// A commitment to a contribution to a study's key.
+pub(super) fn key_commitment(report: Report, opened: &Opened<KeyCommitment>) -> Report {
+    signed(report, &opened.id.to_string(), "", &opened.signers)
+        .with("study", opened.message.study.to_string())
+}
+
+/// Commitments to shares.
+pub(super) fn share_commitment(report: Report, opened: &Opened<ShareCommitment>) -> Report {
+    let m = &opened.message;
+    signed(report, &opened.id.to_string(), "", &opened.signers)
+        .with("job", m.job.to_string())
+        .with("result", m.result.to_string())
+        .with("phase", phase(m.phase))
+        .with("commitments", m.commitments.len())
+}
+
+/// Sealed shares.
+pub(super) fn shares(report: Report, opened: &Opened<Shares>) -> Report {
+    let m = &opened.message;
+    let recipients: Vec<Value> = m.sealed.iter().map(|s| s.recipient.to_string().into()).collect();
+    signed(report, &opened.id.to_string(), "", &opened.signers)
+        .with("job", m.job.to_string())
+        .with("phase", phase(m.phase))
+        .with("recipients", recipients)
+        .with("objects", m.sealed.iter().map(|s| s.chunks.len()).sum::<usize>())
+}
+
+/// What a phase is called.
+pub(super) fn phase(phase: SharePhase) -> &'static str {
+    match phase {
+        SharePhase::Totals => "totals",
+        SharePhase::Sums => "sums",
     }
 }
 

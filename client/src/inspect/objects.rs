@@ -1,19 +1,27 @@
 //! Objects with a header of ours.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use gwas::wire::{Envelope, EnvelopeError, GrantTerms, Job, JobResult, Study};
+use gwas::wire::{
+    Envelope, EnvelopeError, GrantTerms, Job, JobResult, KeyCommitment, ShareCommitment,
+    SharePhase, Shares, Study,
+};
 use he_core::arith::pack::packed_len;
 use he_core::codec::{CodecError, HEADER_LEN, Header, Kind, decode};
 use he_core::layout::TILE_BYTES;
+use he_core::share::ShareRecord;
 use he_core::{Digest, Params};
 use serde_json::Value;
 
-use super::manifests::{manifest, plan, signed};
+use super::manifests::{self, manifest, plan, signed};
 use super::{Report, key};
 use crate::bundle::{Manifest, read_limited};
 use crate::shares::ShareFile;
 use crate::{Error, Result};
+
+/// Longest file of records in bytes.
+const MAX_RECORDS: u64 = 1 << 30;
 
 /// An object whose file begins with `head`.
 pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
@@ -30,6 +38,9 @@ pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
                 .with("parameters", header.known_params().map_err(bad)?.name()));
         }
     }
+    if header.kind == Kind::ShareRecord {
+        return records(path);
+    }
     let bytes = read_limited(path, header.kind.limit() + HEADER_LEN as u64)?;
     Header::split(&bytes, header.kind).map_err(bad)?;
     let id = Digest::of(&bytes);
@@ -45,8 +56,77 @@ pub(super) fn object(path: &Path, head: &[u8]) -> Result<Report> {
                 .with("people", result.people)
                 .with("units", result.units.len()))
         }
+        Kind::Commitment | Kind::Reveal => round(path, &header, &bytes).map_err(bad),
+        Kind::SealedShare => {
+            let [phase, recipient, object, _] = header.counts;
+            let phase =
+                [SharePhase::Totals, SharePhase::Sums].into_iter().find(|p| p.number() == phase);
+            let phase = phase.ok_or_else(|| bad(CodecError::Counts("there is no such phase")))?;
+            Ok(plain(path, &header, &id)
+                .with("phase", manifests::phase(phase))
+                .with("recipient", recipient)
+                .with("object", object))
+        }
+        Kind::CkksPublicShare
+        | Kind::CkksRelinShare
+        | Kind::CkksMaskCiphertext
+        | Kind::CkksResult
+        | Kind::CkksReleaseShare => {
+            let params = header.params.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            Ok(plain(path, &header, &id).with("parameters", params))
+        }
         _ => bulk(path, &header, &id).map_err(bad),
     }
+}
+
+/// What the header of an object says whatever it is.
+fn plain(path: &Path, header: &Header, id: &Digest) -> Report {
+    let kind = header.kind.name();
+    let kind = kind.strip_prefix("a ").or_else(|| kind.strip_prefix("an ")).unwrap_or(kind);
+    Report::new(path, kind)
+        .with("id", id.to_string())
+        .with("bytes", header.length + HEADER_LEN as u64)
+        .with("context", header.context.iter().map(|b| format!("{b:02x}")).collect::<String>())
+}
+
+/// A commitment, or what it was to. What was revealed of a share stays as it is: only its header is looked at.
+fn round(path: &Path, header: &Header, bytes: &[u8]) -> Result<Report, CodecError> {
+    let about = match header.counts {
+        [1, 0, 0, 0] => "a contribution to a key",
+        [2, 0, 0, 0] => "a share",
+        _ => return Err(CodecError::Counts("a round is about keys or shares")),
+    };
+    let report = plain(path, header, &Digest::of(bytes)).with("about", about);
+    if header.kind == Kind::Commitment {
+        return Ok(report);
+    }
+    // Digest of the commitments that were seen, nonce, object.
+    let object = bytes.get(HEADER_LEN + 64..).unwrap_or_default();
+    let inside = Header::parse(object)?;
+    Header::split(object, inside.kind)?;
+    Ok(report.with("reveals", inside.kind.name()))
+}
+
+/// The memory of a key holder: records, one after the other.
+fn records(path: &Path) -> Result<Report> {
+    let bytes = read_limited(path, MAX_RECORDS)?;
+    let bad = |e: CodecError| Error::corrupt(format_args!("{}: {e}", path.display()));
+    let (mut at, mut records) = (bytes.as_slice(), Vec::new());
+    while !at.is_empty() {
+        let header = Header::parse(at).map_err(bad)?;
+        let length = HEADER_LEN + usize::try_from(header.length).unwrap_or(usize::MAX - HEADER_LEN);
+        let object = at.get(..length).unwrap_or(at);
+        records.push(decode::<ShareRecord>(object).map_err(bad)?);
+        at = at.get(length..).unwrap_or_default();
+    }
+    let studies: BTreeSet<String> = records.iter().map(|r| r.study().to_string()).collect();
+    let jobs: BTreeSet<String> = records.iter().map(|r| r.job().to_string()).collect();
+    let ciphertexts: usize = records.iter().map(|r| r.ciphertexts().len()).sum();
+    Ok(Report::new(path, "records of shares that were given")
+        .with("records", records.len())
+        .with("studies", studies.into_iter().collect::<Vec<_>>())
+        .with("jobs", jobs.len())
+        .with("ciphertexts", ciphertexts))
 }
 
 /// A chunk in a folder of `hegwas encrypt` or in a server's store has its digest for a name.
@@ -105,6 +185,18 @@ fn envelope(path: &Path, bytes: &[u8]) -> Result<Report, EnvelopeError> {
                 )
                 .with("created", seconds(m.created))
         }
+        Kind::KeyCommitment => {
+            let report = Report::new(path, "commitment to a key contribution");
+            manifests::key_commitment(report, &Envelope::open::<KeyCommitment>(bytes)?)
+        }
+        Kind::ShareCommitment => {
+            let report = Report::new(path, "commitment to shares");
+            manifests::share_commitment(report, &Envelope::open::<ShareCommitment>(bytes)?)
+        }
+        Kind::Shares => {
+            let report = Report::new(path, "sealed shares");
+            manifests::shares(report, &Envelope::open::<Shares>(bytes)?)
+        }
         _ => manifest(Report::new(path, ""), &Manifest::parse(bytes)?),
     })
 }
@@ -121,14 +213,9 @@ fn bulk(path: &Path, header: &Header, id: &Digest) -> Result<Report, CodecError>
     };
     let params = header.known_params()?;
     check_length(header, params)?;
-    let kind = header.kind.name();
-    let kind = kind.strip_prefix("a ").or_else(|| kind.strip_prefix("an ")).unwrap_or(kind);
-    let mut report = Report::new(path, kind)
-        .with("id", id.to_string())
-        .with("bytes", header.length + HEADER_LEN as u64)
+    let mut report = plain(path, header, id)
         .with("parameters", params.name())
-        .with("security", format!("{} bits classical", params.security_bits()))
-        .with("context", header.context.iter().map(|b| format!("{b:02x}")).collect::<String>());
+        .with("security", format!("{} bits classical", params.security_bits()));
     // A result unit counts its contributions above its channels.
     let unit = header.kind == Kind::ResultUnit;
     let [first, second, third, fourth] = header.counts;

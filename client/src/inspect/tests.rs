@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 
 use gwas::wire::{
-    ChunkRef, Envelope, GrantTerms, Job, JobInput, JobResult, Participation, PlaneKind, Release,
-    Statistic, Study, StudyLimits, UnitResult,
+    ChunkRef, Envelope, GrantTerms, Job, JobInput, JobResult, KeyCommitment, Participation,
+    PlaneKind, Release, SealedShares, ShareCommitment, SharePhase, Shares, Statistic, Study,
+    StudyLimits, Totals, UnitResult,
 };
 use he_core::arith::pack::packed_len;
 use he_core::codec::{Header, Kind, Message, encode};
+use he_core::commit::Commitment;
+use he_core::share::ShareRecord;
 use he_core::{Digest, Params, Plan, PlanRequest};
 
 use super::*;
@@ -128,6 +131,115 @@ fn manifests_name_their_signers_and_parameters() {
         JobResult { job: id("job"), people: 9, units: vec![unit], totals: vec![chunk("totals")] };
     let report = folder.about_bytes(&encode(&result).unwrap()).unwrap();
     assert_eq!((&report.facts["people"], &report.facts["units"]), (&9.into(), &1.into()));
+}
+
+#[test]
+fn what_a_consortium_sends_says_what_it_is() {
+    let folder = Folder::new();
+    let me = Identity::generate(3).unwrap();
+    let about = |message: Vec<u8>| folder.about_bytes(&message).unwrap();
+    let unit = UnitResult { plane: 0, group: 0, chunk: chunk("unit") };
+    let totals = Totals {
+        name: "CASE".into(),
+        study: id("study"),
+        people: 40,
+        absent: Some(gwas::wire::Bitmap::new(9, |v| v < 4)),
+        units: vec![unit],
+        totals: chunk("totals"),
+    };
+    let report = about(signed(&totals, &[&me]));
+    assert_eq!(report.kind, "encrypted totals");
+    assert_eq!(
+        (&report.facts["absent_variants"], &report.facts["bytes"]),
+        (&4.into(), &200.into())
+    );
+
+    let round = he_core::ceremony::share_round(id("unit"));
+    let commitment = Commitment::new(round, "somebody", &[3; 32], b"object").to_bytes();
+    let of_key = he_core::ceremony::key_round(id("study"));
+    let of_key = Commitment::new(of_key, "somebody", &[3; 32], b"object").to_bytes();
+    assert_eq!(about(of_key.clone()).facts["about"], "a contribution to a key");
+    let promise = KeyCommitment { study: id("study"), commitment: of_key };
+    let report = about(signed(&promise, &[&me]));
+    assert_eq!(report.facts["study"], id("study").to_string());
+    let (job, phase) = (id("job"), SharePhase::Sums);
+    let commitments = vec![commitment.clone(), commitment.clone()];
+    let promise = ShareCommitment { job, result: id("result"), phase, commitments };
+    let report = about(signed(&promise, &[&me]));
+    assert_eq!((&report.facts["phase"], &report.facts["commitments"]), (&"sums".into(), &2.into()));
+    let sealed = SealedShares { recipient: me.did(), chunks: vec![chunk("a"), chunk("b")] };
+    let report = about(signed(&Shares { job, phase, sealed: vec![sealed] }, &[&me]));
+    assert_eq!(report.facts["recipients"], serde_json::json!([me.did().to_string()]));
+    assert_eq!(report.facts["objects"], 2);
+
+    let report = about(commitment.clone());
+    assert_eq!((report.kind.as_str(), &report.facts["about"]), ("commitment", &"a share".into()));
+    let received = [("somebody", commitment.as_slice())];
+    let all = he_core::commit::Commitments::collect(round, &["somebody"], received).unwrap();
+    let inside =
+        encode(&JobResult { job, people: 1, units: totals.units, totals: vec![chunk("t")] });
+    let reveal = he_core::commit::Reveal::new(&all, [3; 32], inside.unwrap()).to_bytes();
+    assert_eq!(about(reveal.clone()).facts["reveals"], "a result manifest");
+    let refused = |bytes: &[u8]| folder.about_bytes(bytes).unwrap_err().exit();
+    assert_eq!(refused(&reveal[..reveal.len() - 1]), Exit::Corrupt);
+    let header = Header::parse(&commitment).unwrap();
+    let odd = Header { counts: [3, 0, 0, 0], ..header };
+    assert_eq!(refused(&[&odd.to_bytes()[..], &commitment[64..]].concat()), Exit::Corrupt);
+
+    let object = |kind, counts| {
+        let header = Header { kind, length: 5, params: [0; 16], context: [7; 16], counts };
+        [&header.to_bytes()[..], b"bytes"].concat()
+    };
+    let report = about(object(Kind::SealedShare, [1, 2, 3, 0]));
+    assert_eq!((&report.facts["phase"], &report.facts["recipient"]), (&"sums".into(), &2.into()));
+    assert_eq!(refused(&object(Kind::SealedShare, [9, 2, 3, 0])), Exit::Corrupt);
+    for kind in [
+        Kind::CkksPublicShare,
+        Kind::CkksRelinShare,
+        Kind::CkksMaskCiphertext,
+        Kind::CkksResult,
+        Kind::CkksReleaseShare,
+    ] {
+        let report = about(object(kind, [0; 4]));
+        assert!(kind.name().ends_with(&report.kind), "{}", report.kind);
+        assert_eq!(report.facts["context"], "07".repeat(16));
+        assert_eq!(refused(&object(kind, [0; 4])[..68]), Exit::Corrupt);
+    }
+}
+
+#[test]
+fn a_holder_s_records_are_counted() {
+    let folder = Folder::new();
+    let plan = Plan::new(PlanRequest {
+        holders: 3,
+        smudging_bits: 40,
+        values: 1 << 21,
+        ..PlanRequest::sole_holder(100)
+    })
+    .unwrap();
+    let mut ledger = he_core::share::ShareLedger::restore(id("study"), plan, []).unwrap();
+    let mut bytes = Vec::new();
+    for (job, seed) in [("one", 1), ("one", 2), ("two", 3)] {
+        let words = he_core::public_key::study_mask(plan.params(), Digest::of(&[seed]));
+        let unit = he_core::totals::EncryptedTotals::new(
+            plan.params(),
+            1,
+            1,
+            [words.clone(), words].concat(),
+        );
+        let write = |record: &ShareRecord| {
+            bytes.extend(encode(record).unwrap());
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let kind = he_core::share::ShareKind::Open;
+        ledger.admit(id(job), kind, &unit.into_unit(), write).unwrap();
+    }
+    let report = folder.about_bytes(&bytes).unwrap();
+    assert_eq!((&report.facts["records"], &report.facts["jobs"]), (&3.into(), &2.into()));
+    assert_eq!(report.facts["studies"], serde_json::json!([id("study").to_string()]));
+    for bad in [bytes.len() - 1, bytes.len() / 3 + 10] {
+        assert_eq!(folder.about_bytes(&bytes[..bad]).unwrap_err().exit(), Exit::Corrupt);
+    }
 }
 
 #[test]

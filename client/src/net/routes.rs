@@ -1,7 +1,7 @@
 //! One method for each route of protocol section 9.
 
-use gwas::wire::status::{ChunkQuery, Committed, JobStatus, KeyContribution, Listed};
-use gwas::wire::{ChunkRef, Envelope, EnvelopeError, JobResult, KeyCommitment, Opened, Totals};
+use gwas::wire::status::{ChunkQuery, Committed, Erased, JobStatus, KeyContribution, Listed};
+use gwas::wire::{ChunkRef, Envelope, EnvelopeError, JobResult, KeyCommitment, Opened};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind, Message, decode};
 use serde::de::DeserializeOwned;
@@ -203,13 +203,12 @@ impl Client {
         self.json(&call(Method::GET, "/v1/jobs".to_owned(), MAX_LIST))
     }
 
-    /// Erases a dataset or phenotype with its chunks, or withdraws a grant.
+    /// Erases a dataset, a phenotype or totals with their objects, or withdraws a grant.
     ///
     /// # Errors
     /// As every request.
-    pub fn delete(&self, collection: Collection, id: &Digest) -> Result<(), NetError> {
-        self.send(&call(Method::DELETE, format!("/v1/{}/{id}", collection.word()), MAX_STATUS))
-            .map(drop)
+    pub fn delete(&self, collection: Collection, id: &Digest) -> Result<Erased, NetError> {
+        self.json(&call(Method::DELETE, format!("/v1/{}/{id}", collection.word()), MAX_STATUS))
     }
 
     /// Publishes the caller's signed commitment to its contribution to a study's key.
@@ -311,36 +310,4 @@ impl Client {
 
 pub(super) fn wrong(what: &'static str, digest: Digest) -> NetError {
     NetError::WrongDigest { what, digest }
-}
-
-impl Client {
-    /// Uploads a site's signed totals; whether the server did not hold them yet.
-    ///
-    /// # Errors
-    /// As every request.
-    pub fn put_totals(&self, envelope: &Envelope) -> Result<bool, NetError> {
-        let body = envelope.to_bytes()?;
-        let path = format!("/v1/totals/{}", envelope.id());
-        Ok(self.send(&Call { body: &body, ..call(Method::PUT, path, MAX_STATUS) })?.status == 201)
-    }
-
-    /// A site's totals, checked as every manifest.
-    ///
-    /// # Errors
-    /// As every request, and when the manifest does not verify.
-    pub fn get_totals(&self, id: &Digest) -> Result<Opened<Totals>, NetError> {
-        let limit = Kind::Envelope.limit() + HEADER_LEN as u64;
-        let bytes = self.send(&call(Method::GET, format!("/v1/totals/{id}"), limit))?.body;
-        let opened = Envelope::open::<Totals>(&bytes)
-            .map_err(|source| NetError::BadObject { digest: *id, source })?;
-        if opened.id == *id { Ok(opened) } else { Err(wrong("totals", *id)) }
-    }
-
-    /// The totals that the caller may read.
-    ///
-    /// # Errors
-    /// As every request.
-    pub fn list_totals(&self) -> Result<Vec<Listed>, NetError> {
-        self.json(&call(Method::GET, "/v1/totals".to_owned(), MAX_LIST))
-    }
 }

@@ -1,5 +1,6 @@
 //! `hegwas agent`: a key holder's part, unattended.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use gwas::wire::status::{JobState, StudyPhase};
@@ -10,9 +11,9 @@ use serde::Serialize;
 
 use super::log::verify_log;
 use super::make::client;
-use super::shares::{Holder, Policy, Store};
+use super::shares::{EXAMPLE, Holder, PolicyFile, Store};
 use super::{ceremony, use_threads};
-use crate::cli::agent::{AgentArgs, PolicyArgs};
+use crate::cli::agent::{AgentArgs, AgentCommand, PolicyArgs, PolicyFileArgs};
 use crate::console::Console;
 use crate::net::{Client, now};
 use crate::{Error, Result};
@@ -27,18 +28,37 @@ struct Entry<'a> {
     refused: Option<String>,
 }
 
+/// Shares for a key holder, or deals with its policy file.
+///
+/// # Errors
+/// Those of [`run`]; a policy file that is none.
+pub fn agent(command: &AgentCommand, console: &Console) -> Result<()> {
+    match command {
+        AgentCommand::Run(args) => run(args, console),
+        AgentCommand::Policy(PolicyFileArgs { check: Some(path), .. }) => {
+            PolicyFile::read(path)?;
+            console.print_either(&true, |_| format!("{} is a policy", path.display()))
+        }
+        AgentCommand::Policy(PolicyFileArgs { check: None, .. }) => {
+            console.print_either(&EXAMPLE, |text| text.trim_end().to_owned())
+        }
+    }
+}
+
 /// Makes the study's key with the other holders, and shares what may be shared.
 ///
 /// # Errors
 /// When the key is none of the study's, its memory is damaged, or the log is not the one that was seen before; with `--once`
 /// also when a job is not shared.
-pub fn agent(args: &AgentArgs, console: &Console) -> Result<()> {
+fn run(args: &AgentArgs, console: &Console) -> Result<()> {
     use_threads(args.threads.count());
+    let file = policy(&args.policy)?;
     let client = client(&args.server, &args.key)?;
-    let mut holder = holder(args, &client, console)?;
+    let asks = Asks { asks: args.ask || file.ask, declined: RefCell::default() };
+    let mut holder = holder(args, file, &client, console)?;
     let mut told = HashSet::new();
     loop {
-        let refused = match round(args, &mut holder, &mut told) {
+        let refused = match round(args, &asks, &mut holder, &mut told) {
             // A server that can't be reached now may be later.
             Err(Error::Net(error)) if !args.once && error.exit() == crate::Exit::Network => {
                 console.warn(error);
@@ -53,7 +73,53 @@ pub fn agent(args: &AgentArgs, console: &Console) -> Result<()> {
     }
 }
 
-fn holder<'a>(args: &AgentArgs, client: &'a Client, console: &'a Console) -> Result<Holder<'a>> {
+/// The policy file with the flags, which go before it.
+fn policy(args: &PolicyArgs) -> Result<PolicyFile> {
+    let mut file = args.policy.as_deref().map(PolicyFile::read).transpose()?.unwrap_or_default();
+    for (flag, setting) in [
+        (args.min_people, &mut file.min_people),
+        (args.min_cases, &mut file.min_cases),
+        (args.min_controls, &mut file.min_controls),
+        (args.min_sites, &mut file.min_sites),
+        (args.min_changed_rows, &mut file.min_changed_rows),
+        (args.max_jobs, &mut file.max_jobs),
+        (args.max_jobs_per_dataset, &mut file.max_jobs_per_dataset),
+        (args.max_phenotypes_per_dataset, &mut file.max_phenotypes_per_dataset),
+    ] {
+        *setting = flag.or(*setting);
+    }
+    Ok(file)
+}
+
+/// Whether a person is asked before a job is shared, and what the person does not want.
+struct Asks {
+    asks: bool,
+    declined: RefCell<HashSet<Digest>>,
+}
+
+impl Asks {
+    fn ask(&self, job: &Digest, in_words: &str) -> Result<()> {
+        if !self.asks {
+            return Ok(());
+        }
+        if self.declined.borrow().contains(job) {
+            return Err(Error::input("you did not agree to share it")
+                .with_remedy("start the agent again to be asked again"));
+        }
+        ceremony::confirm(&format!("{in_words}Share this job's result? Type yes: ")).inspect_err(
+            |_| {
+                self.declined.borrow_mut().insert(*job);
+            },
+        )
+    }
+}
+
+fn holder<'a>(
+    args: &AgentArgs,
+    policy: PolicyFile,
+    client: &'a Client,
+    console: &'a Console,
+) -> Result<Holder<'a>> {
     let study = ceremony::signed(client, &args.study)?;
     let terms = &study.message;
     if !terms.key_holders.contains(&client.did()) {
@@ -67,22 +133,13 @@ fn holder<'a>(args: &AgentArgs, client: &'a Client, console: &'a Console) -> Res
     let ring = Ring::new(terms.plan.params());
     let key = HolderKey::derive(client.identity().master(), &ring, study.id);
     let store = Store::open(&args.key.key, study.id, terms.plan)?;
-    Ok(Holder { client, ring, key, store, policy: policy(&args.policy), console, study })
-}
-
-fn policy(args: &PolicyArgs) -> Policy {
-    Policy {
-        min_people: args.min_people,
-        min_cases: args.min_cases,
-        min_controls: args.min_controls,
-        min_sites: args.min_sites,
-        max_jobs: args.max_jobs.unwrap_or(u32::MAX),
-    }
+    Ok(Holder { client, ring, key, store, policy: policy.policy(), console, study })
 }
 
 /// Does all that can be done now; the first refusal of a job. What was told before is not told again.
 fn round(
     args: &AgentArgs,
+    asks: &Asks,
     holder: &mut Holder<'_>,
     told: &mut HashSet<(Digest, String)>,
 ) -> Result<Option<Error>> {
@@ -95,9 +152,7 @@ fn round(
     if status.phase != StudyPhase::Ready {
         return Ok(None);
     }
-    let ask = |job: &Digest| {
-        if args.ask { ceremony::confirm(&format!("Share job {job}? Type yes: ")) } else { Ok(()) }
-    };
+    let ask = |job: &Digest, in_words: &str| asks.ask(job, in_words);
     let open = [JobState::Computed, JobState::Releasing];
     for job in status.jobs.iter().filter(|job| open.contains(&job.state)) {
         let refusal = loop {

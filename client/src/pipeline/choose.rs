@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gwas::wire::status::Listed;
-use gwas::wire::{Did, GrantTerms, JobInput, Participation, Phenotype, Study};
+use gwas::wire::{Did, GrantTerms, JobInput, Opened, Participation, Phenotype, Study, Totals};
 use he_core::Digest;
 
 use crate::cli::run::NewArgs;
@@ -83,15 +83,15 @@ impl Named {
             let phenotype = phenotype.ok_or_else(|| lacking(name, dataset, grant.owner))?;
             inputs.push(JobInput::Rows { dataset, phenotype, grant: grant.id });
         }
-        for listed in newest_last(client.list_totals()?, name) {
-            if client.get_totals(&listed.id)?.message.study == args.study {
+        for listed in newest_last(client.list(Collection::Totals)?, name) {
+            if totals_of(client, &listed.id)?.message.study == args.study {
                 totals.insert(listed.owner, listed.id);
             }
         }
         known.extend(totals.keys().copied());
         for input in given {
             if let JobInput::Totals { totals } = input {
-                known.extend(client.get_totals(totals)?.signers);
+                known.extend(totals_of(client, totals)?.signers);
             }
         }
         let away = study.data_owners.into_iter().filter(|owner| !known.contains(owner)).collect();
@@ -114,6 +114,10 @@ impl Named {
             ));
         }
     }
+}
+
+fn totals_of(client: &Client, id: &Digest) -> Result<Opened<Totals>> {
+    Ok(client.get_manifest(Collection::Totals, id)?)
 }
 
 fn lacking(name: &str, dataset: Digest, owner: Did) -> Error {

@@ -21,6 +21,7 @@ use super::{joined, panel, publish, remote, totals, use_threads};
 use crate::bundle::{Bundle, CHUNKS, Manifest, read_people};
 use crate::cli::common::PhenotypeArgs;
 use crate::cli::encrypt::EncryptArgs;
+use crate::commands::push_folder;
 use crate::console::{Console, Unit};
 use crate::keys::Identity;
 use crate::net::{Client, Collection, Options};
@@ -253,17 +254,20 @@ impl Site<'_> {
         let folder = self.to.out.join("totals");
         let begun = NewFolder::create(&folder)?;
         let input = totals::Input { cohort: &prepared.cohort, phenotype, absent };
-        let made = self.to.with_sink(&folder, |sink| {
-            totals::encrypt_totals(client, (self.study.id, study), input, sink)
-        })?;
+        // They stay in the folder, which `hegwas push` sends again where this is interrupted: nothing is encrypted twice.
+        let sink = FolderSink::create(&folder.join(CHUNKS))?;
+        let made = totals::encrypt_totals(client, (self.study.id, study), input, &sink)?;
+        sink.finish()?;
         let envelope = sign(&made, self.identity)?;
         save_manifest(&folder, &envelope)?;
         if let Some(alignment) = &prepared.alignment {
             alignment.save(&self.to.out.join("alignment.tsv"))?;
         }
         publish::write_exclusions(&folder, &prepared.exclusions)?;
-        client.put_totals(&envelope)?;
         begun.keep();
+        push_folder(client, &folder, self.to.connections, console).inspect_err(|_| {
+            console.note(format_args!("`hegwas push {}` sends what is missing", folder.display()));
+        })?;
         console.note(format_args!(
             "your signature attests that the sums are over {} people; nobody can check it",
             made.people

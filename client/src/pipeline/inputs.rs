@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use gwas::presence::Presence;
-use gwas::wire::{Bitmap, Dataset, Job, JobInput, Phenotype, Study};
+use gwas::wire::{Bitmap, Dataset, Job, JobInput, Phenotype, Study, Totals};
 use he_core::Digest;
 use he_core::codec::{HEADER_LEN, Kind, Message};
 
@@ -50,7 +50,10 @@ pub(super) fn known(client: &Client, study: &Study, job: &Job, files: &[PathBuf]
                 name = name.or(Some(phenotype.name));
             }
             JobInput::Totals { totals } => {
-                let totals = client.get_totals(&totals)?.message;
+                let totals = match files.get(&totals) {
+                    Some(Manifest::Totals(opened)) => opened.message.clone(),
+                    _ => fetch::<Totals>(client, Collection::Totals, &totals)?,
+                };
                 people.push(totals.people);
                 absent.push(totals.absent);
                 name = name.or(Some(totals.name));

@@ -36,8 +36,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// People of the inputs that have the variants of a pattern.
     fn people_of(&self, pattern: u32) -> u32 {
-        let members = (0..).zip(&self.people).filter(|(i, _)| self.presence.contains(pattern, *i));
-        members.fold(0, |sum, (_, people)| people.saturating_add(sum))
+        u32::try_from(self.presence.people(pattern, &self.people)).unwrap_or(u32::MAX)
     }
 }
 

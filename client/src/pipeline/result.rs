@@ -61,7 +61,10 @@ pub fn share(args: &ShareArgs, console: &Console) -> Result<()> {
     }
     progress.finish();
     file.publish()?;
-    console.note("with this file the result can be decrypted: keep it as secret as the result");
+    console.warn(
+        "a share of a sole key holder carries no noise: with this file and the result the study's key can be computed. Keep it \
+         as secret as your key file, and give it to nobody who may not decrypt everything of this study",
+    );
     Ok(())
 }
 

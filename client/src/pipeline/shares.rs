@@ -5,13 +5,20 @@
 //! | `inputs` | a job with everything that it names, checked against the study |
 //! | `replay` | recomputes the result from the inputs and compares |
 //! | `store` | what a holder remembers: every share, every job |
-//! | `policy` | which jobs a holder shares |
+//! | `policy`, `policy_file` | which jobs a holder shares, and the file that says it |
+//! | `differences` | by how many people groups differ of which sums are shared |
+//! | `budget` | how much is shared in all |
+//! | `in_words` | a job for a person who is asked |
 //! | `give` | one step of a holder: commit, then share; first the totals, then the sums |
 //! | `receive` | a recipient opens and checks what the holders shared |
 
+mod budget;
+mod differences;
 mod give;
+mod in_words;
 mod inputs;
 mod policy;
+mod policy_file;
 mod receive;
 mod replay;
 mod source;
@@ -19,7 +26,7 @@ mod store;
 
 pub(super) use give::Holder;
 pub(super) use inputs::{Inputs, result_of};
-pub(super) use policy::Policy;
+pub(super) use policy_file::{EXAMPLE, PolicyFile};
 pub(super) use receive::{Received, Subject};
 pub(super) use replay::replay;
 pub(super) use store::{Store, state_folder, sync_folder};

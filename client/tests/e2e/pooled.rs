@@ -310,8 +310,33 @@ fn check(
         }
         // Where an owner has erased its data, its files say what they lacked.
         let (site, dataset, _) = &granted[0];
-        let owner = world.owners[*site].client(&world.server.url);
-        owner.delete(Collection::Datasets, &dataset.parse().unwrap()).unwrap();
+        let erase = ["--json", "erase", "dataset", dataset];
+        refused(
+            &world.command(&world.owners[*site], &erase).output().unwrap(),
+            2,
+            &["no terminal"],
+        );
+        let mut erase = world.command(&world.owners[*site], &erase);
+        let gone: serde_json::Value = serde_json::from_str(&run(erase.arg("--yes"))).unwrap();
+        let receipts: Vec<&str> = gone["receipts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["erased"].as_str().unwrap())
+            .collect();
+        assert!(
+            receipts.contains(&dataset.as_str()) && receipts.contains(&granted[0].2.as_str()),
+            "{gone}"
+        );
+        assert!(gone["bytes"].as_u64().unwrap() > 1 << 20);
+        refused(
+            &world
+                .command(&world.owners[*site], &["erase", "dataset", dataset, "--yes"])
+                .output()
+                .unwrap(),
+            6,
+            &["dataset"],
+        );
         refused(&world.open(&job, &[], "erased"), 3, &["--manifest", "owner"]);
         assert!(world.table(&job, &manifests, "erased") == expected);
     }

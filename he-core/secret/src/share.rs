@@ -1,11 +1,11 @@
 //! A holder's decryption share. Protocol section 6.
 
-use he_core::Plan;
 use he_core::arith::Ring;
 use he_core::noise::Smudging;
 use he_core::params::Params;
 use he_core::result::SwitchedUnit;
 use he_core::share::{Admitted, C1Fingerprint, DecryptionShare, ShareKind};
+use he_core::{Digest, Plan};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
@@ -51,7 +51,7 @@ pub fn decryption_share(
 ///
 /// A function of key and admitted record: the same bytes whenever it is asked for, so a crash between writing the record
 /// and sending the share does no harm. The noise comes from a key derived from the holder's secret, the very words of
-/// `C1`, the job and the kind; nothing else ever derives that key.
+/// `C1`, the job for which it was shared first, and the kind; nothing else ever derives that key.
 ///
 /// # Errors
 ///
@@ -63,9 +63,9 @@ pub fn smudged_share(
     unit: &SwitchedUnit,
 ) -> Result<DecryptionShare, ShareError> {
     let smudging = check(ring, key, admitted, unit, ShareKind::Open)?;
-    let words: Vec<Vec<u64>> = pairs(admitted, unit)
+    let words: Vec<Vec<u64>> = each(admitted, unit)
         .into_par_iter()
-        .map(|(c1, fingerprint)| smudged(ring, key, admitted, smudging, c1, fingerprint))
+        .map(|one| smudged(ring, key, admitted, smudging, &one))
         .collect();
     Ok(DecryptionShare::new(unit, ShareKind::Open, words.concat()))
 }
@@ -87,11 +87,11 @@ pub fn refresh_share(
     let smudging = check(ring, key, admitted, unit, ShareKind::Refresh)?;
     let plan = admitted.plan();
     let bits = plan.mask_bits().ok_or(ShareError::NotAdmitted)?;
-    let (words, masks): (Vec<Vec<u64>>, Vec<Masks>) = pairs(admitted, unit)
+    let (words, masks): (Vec<Vec<u64>>, Vec<Masks>) = each(admitted, unit)
         .into_par_iter()
-        .map(|(c1, fingerprint)| {
-            let mut share = smudged(ring, key, admitted, smudging, c1, fingerprint);
-            let mut mask_key = derive(key, admitted, "hegwas v1 refresh mask", fingerprint);
+        .map(|one| {
+            let mut share = smudged(ring, key, admitted, smudging, &one);
+            let mut mask_key = derive(key, "hegwas v1 refresh mask", &one);
             let masks = Masks::expand(bits, &mask_key, ring.params().degree());
             mask_key.zeroize();
             let mut scaled = masks.scaled(ring.params(), plan);
@@ -122,11 +122,18 @@ fn check(
     plan.smudging_noise().ok_or(ShareError::NotAdmitted)
 }
 
-fn pairs<'a>(
-    admitted: &'a Admitted,
-    unit: &'a SwitchedUnit,
-) -> Vec<(&'a [u64], &'a C1Fingerprint)> {
-    unit.ciphertexts().map(|(_, c1)| c1).zip(admitted.record().ciphertexts()).collect()
+/// An admitted ciphertext.
+struct One<'a> {
+    c1: &'a [u64],
+    fingerprint: &'a C1Fingerprint,
+    /// The job for which it was shared first.
+    job: Digest,
+}
+
+fn each<'a>(admitted: &'a Admitted, unit: &'a SwitchedUnit) -> Vec<One<'a>> {
+    let known = admitted.record().ciphertexts().iter().zip(admitted.first_jobs());
+    let ciphertexts = unit.ciphertexts().map(|(_, c1)| c1).zip(known);
+    ciphertexts.map(|(c1, (fingerprint, job))| One { c1, fingerprint, job: *job }).collect()
 }
 
 /// `C1 S_k + e'_k`, NTT domain.
@@ -135,31 +142,24 @@ fn smudged(
     key: &HolderKey,
     admitted: &Admitted,
     smudging: Smudging,
-    c1: &[u64],
-    fingerprint: &C1Fingerprint,
+    one: &One<'_>,
 ) -> Vec<u64> {
     let context = match admitted.record().kind() {
         ShareKind::Open => "hegwas v1 smudging of an opening share",
         ShareKind::Refresh => "hegwas v1 smudging of a refresh share",
     };
     let params = ring.params();
-    let mut noise_key = derive(key, admitted, context, fingerprint);
+    let mut noise_key = derive(key, context, one);
     let mut share = Noise::expand(smudging, &noise_key, params.degree()).residues(params);
     noise_key.zeroize();
     ring.forward(&mut share);
-    multiply_add(params, c1, &key.secret.0, &mut share);
+    multiply_add(params, one.c1, &key.secret.0, &mut share);
     share
 }
 
-/// A key bound to the holder's secret, the purpose, the exact `C1` and the job.
-fn derive(
-    key: &HolderKey,
-    admitted: &Admitted,
-    context: &str,
-    fingerprint: &C1Fingerprint,
-) -> [u8; 32] {
-    let input = [fingerprint.c1().0, admitted.record().job().0].concat();
-    key.derive_share_key(context, &input)
+/// A key bound to the holder's secret, the purpose, the exact `C1` and the job for which it was shared first.
+fn derive(key: &HolderKey, context: &str, one: &One<'_>) -> [u8; 32] {
+    key.derive_share_key(context, &[one.fingerprint.c1().0, one.job.0].concat())
 }
 
 fn add(params: Params, terms: &[u64], sums: &mut [u64]) {
@@ -189,10 +189,10 @@ fn unsmudged(key: &HolderKey, unit: &SwitchedUnit) -> DecryptionShare {
 mod tests {
     use core::convert::Infallible;
 
+    use he_core::PlanRequest;
     use he_core::arith::{Crt, Scale};
     use he_core::share::ShareLedger;
     use he_core::totals::EncryptedTotals;
-    use he_core::{Digest, PlanRequest};
 
     use super::*;
     use crate::keys::MasterKey;

@@ -4,7 +4,7 @@
 //!
 //! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`] or is called by
 //!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
-//! * All loads and stores go through [`load`], [`store`], [`load_bytes`], [`load_packed`] and [`store_packed`], which take array references;
+//! * All loads and stores go through [`load`], [`store`], [`load_block`], [`load_packed`], [`store_packed`] and [`Group::words`], which take array references;
 //!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
 //! * `ctr`, the counter-mode stream, touches memory through [`store`] alone.
 //! * Prefetches are hints on addresses inside slices; they never fault.
@@ -17,7 +17,7 @@ pub(super) mod ctr;
 use core::arch::x86_64::*;
 
 use super::encode::HALF;
-use super::{BODY_WORDS, GROUPS, ROWS_PER_CALL, Rows, TileSums};
+use super::{BODY_WORDS, GROUPS, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
 use crate::arith::Modulus;
 use crate::arith::pack::{GROUP_BYTES, packed_len};
 use crate::layout::{TILE, TILE_BYTES};
@@ -65,13 +65,6 @@ pub(super) fn pack(words: &[u64], bytes: &mut [u8]) {
     unsafe { pack_words(words, bytes) }
 }
 
-pub(super) fn prefetch(bytes: &[u8]) {
-    for line in bytes.as_chunks::<64>().0 {
-        // SAFETY: a hint; it never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
-    }
-}
-
 pub(super) fn largest_packed(bytes: &[u8]) -> u64 {
     assert!(available());
     // SAFETY: the instructions were just found to be available.
@@ -99,10 +92,10 @@ fn store(words: &mut [u64; 8], v: __m512i) {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn load_bytes(bytes: &[u8; 64]) -> __m512i {
-    // SAFETY: reads the 64 bytes of the array; unaligned loads are allowed.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+#[target_feature(enable = "sse2")]
+fn load_block(words: &[u64; 2]) -> __m128i {
+    // SAFETY: reads the 16 bytes of the array; unaligned loads are allowed.
+    unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
 }
 
 #[inline]
@@ -166,6 +159,31 @@ impl Unpacker {
     fn unpack(self, bytes: __m512i) -> __m512i {
         let spread = _mm512_permutexvar_epi8(self.bytes, bytes);
         _mm512_and_si512(_mm512_srlv_epi64(spread, self.shifts), self.low)
+    }
+}
+
+/// Where the words of a vector group are in a packed tile. Whole vectors are loaded: for the last group the one that ends
+/// with the tile.
+#[derive(Clone, Copy)]
+struct Group {
+    unpacker: Unpacker,
+    /// At most [`LAST_LOAD`].
+    offset: usize,
+}
+
+impl Group {
+    #[inline]
+    fn new(unpacker: Unpacker, g: usize) -> Self {
+        Self { unpacker, offset: (g * GROUP_BYTES).min(LAST_LOAD) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn words(self, tile: &[u8; TILE_BYTES]) -> __m512i {
+        debug_assert!(self.offset <= LAST_LOAD);
+        // SAFETY: 64 bytes from `offset` on end inside the tile; unaligned loads are allowed. Not a slice: that check, four
+        // times a row, costs a fifth of the sum.
+        self.unpacker.unpack(unsafe { _mm512_loadu_si512(tile.as_ptr().add(self.offset).cast()) })
     }
 }
 
@@ -245,60 +263,88 @@ fn add_rows(sums: &mut TileSums, rows: &Rows<'_>) {
         }
         first += COLUMNS;
     }
-    let masks = row_refs(rows.masks.as_chunks::<TILE>().0);
-    let words = |g: usize, mask: &[u64; TILE]| [load(&mask.as_chunks().0[g])];
-    add_columns(sums, rows, bodies, &masks[..rows.selected.len()], |g| g, words);
+    add_masks(sums, rows);
 }
 
-fn row_refs(rows: &[[u64; TILE]]) -> [&[u64; TILE]; ROWS_PER_CALL] {
-    let mut refs = [&[0; TILE]; ROWS_PER_CALL];
-    refs.iter_mut().zip(rows).for_each(|(r, row)| *r = row);
-    refs
+/// Adds the masks, the last column, four vector groups at a time: one alone would wait for its own products.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
+fn add_masks(sums: &mut TileSums, rows: &Rows<'_>) {
+    let masks = rows.masks.as_chunks::<ROW_WORDS>().0;
+    let totals = sums.sums[sums.bodies * TILE..].as_chunks_mut::<8>().0;
+    for (g, total) in totals.iter_mut().enumerate().take(GROUPS) {
+        let sum = masks
+            .iter()
+            .fold(load(total), |sum, mask| _mm512_add_epi64(sum, load(&mask.as_chunks().0[g])));
+        store(total, sum);
+    }
+    for (w, (d0, d1)) in rows.weights.iter().enumerate() {
+        let start = (w * (sums.bodies + 1) + sums.bodies) * BODY_WORDS;
+        let products = sums.products[start..][..BODY_WORDS].as_chunks_mut::<8>().0;
+        let (d0, d1) = (d0.as_chunks::<ROW_WORDS>().0, d1.as_chunks::<ROW_WORDS>().0);
+        for (quarter, products) in
+            products.as_chunks_mut::<4>().0.as_chunks_mut::<4>().0.iter_mut().enumerate()
+        {
+            let mut sums: [[__m512i; 4]; 4] =
+                core::array::from_fn(|c| core::array::from_fn(|i| load(&products[c][i])));
+            for ((mask, d0), d1) in masks.iter().zip(d0).zip(d1) {
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    let g = 4 * quarter + c;
+                    let [mask, x, y] = [mask, d0, d1].map(|row| load(&row.as_chunks().0[g]));
+                    multiply(sum, mask, x, y);
+                }
+            }
+            for (c, sum) in sums.into_iter().enumerate() {
+                for (i, sum) in sum.into_iter().enumerate() {
+                    store(&mut products[c][i], sum);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the halves of `b x` and `b y`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn multiply(sum: &mut [__m512i; 4], b: __m512i, x: __m512i, y: __m512i) {
+    sum[0] = _mm512_madd52lo_epu64(sum[0], b, x);
+    sum[1] = _mm512_madd52hi_epu64(sum[1], b, x);
+    sum[2] = _mm512_madd52lo_epu64(sum[2], b, y);
+    sum[3] = _mm512_madd52hi_epu64(sum[3], b, y);
 }
 
 /// Adds bodies `first .. first + C`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize) {
-    let bodies = sums.bodies;
-    let mut tiles: [&[u8]; ROWS_PER_CALL] = [&[]; ROWS_PER_CALL];
-    for (tile, &row) in tiles.iter_mut().zip(rows.selected) {
-        *tile = &rows.packed[(row as usize * bodies + first) * TILE_BYTES..][..C * TILE_BYTES];
+    let tiles = rows.packed.as_chunks::<TILE_BYTES>().0;
+    let mut columns: [&[[u8; TILE_BYTES]; C]; ROWS_PER_CALL] = [&[[0; TILE_BYTES]; C]; _];
+    for (column, &row) in columns.iter_mut().zip(rows.selected) {
+        *column = tiles[row as usize * sums.bodies + first..].first_chunk().unwrap_or(column);
     }
     let (inner, last) = (Unpacker::new(0), Unpacker::new((GROUPS - 1) * GROUP_BYTES - LAST_LOAD));
-    // Whole vectors are loaded: for the last group of a tile the one that ends with the tile.
-    let place = |g: usize| {
-        if g + 1 < GROUPS { (inner, g * GROUP_BYTES) } else { (last, LAST_LOAD) }
+    let place = |g: usize| Group::new(if g + 1 < GROUPS { inner } else { last }, g);
+    let words = |group: Group, tiles: &[[u8; TILE_BYTES]; C]| -> [__m512i; C] {
+        core::array::from_fn(|c| group.words(&tiles[c]))
     };
-    let words = |(unpacker, offset): (Unpacker, usize), tiles: &[u8]| -> [__m512i; C] {
-        let vectors = &tiles[offset..][..(C - 1) * TILE_BYTES + 64];
-        core::array::from_fn(|c| {
-            let bytes = vectors[c * TILE_BYTES..].first_chunk().unwrap_or(&[0; 64]);
-            unpacker.unpack(load_bytes(bytes))
-        })
-    };
-    add_columns(sums, rows, first, &tiles[..rows.selected.len()], place, words);
+    add_columns(sums, rows, first, &columns[..rows.selected.len()], place, words);
 }
 
-/// Lines of the next rows, fetched into the second-level cache while these rows are added: row after row of a tile is too
-/// far apart for the processor to notice by itself.
+/// Lines of what comes next, fetched into the second-level cache while rows are added: row after row of a tile is too far
+/// apart for the processor to notice by itself. They are spread evenly, because it stops where it can't take another one.
 struct Ahead<'a> {
     lines: core::slice::Iter<'a, [u8; 64]>,
     each: usize,
 }
 
 impl<'a> Ahead<'a> {
-    /// The lines that are due while group `g` of the columns from `first` on is added.
-    fn new(rows: &Rows<'a>, bodies: usize, first: usize, g: usize) -> Self {
-        let lines = rows.ahead.as_chunks::<64>().0;
-        let steps = bodies.div_ceil(COLUMNS) * GROUPS;
+    /// The part of `bytes` that is due in `step` of `steps`, in which `rows` rows are added.
+    fn new(bytes: &'a [u8], step: usize, steps: usize, rows: usize) -> Self {
+        let lines = bytes.as_chunks::<64>().0;
         let per_step = lines.len().div_ceil(steps);
-        let start = ((first / COLUMNS * GROUPS + g) * per_step).min(lines.len());
+        let start = (step * per_step).min(lines.len());
         let end = (start + per_step).min(lines.len());
-        Self {
-            lines: lines[start..end].iter(),
-            each: per_step.div_ceil(rows.selected.len().max(1)),
-        }
+        Self { lines: lines[start..end].iter(), each: per_step.div_ceil(rows.max(1)) }
     }
 
     /// Asks for one row's part of them.
@@ -314,45 +360,67 @@ impl<'a> Ahead<'a> {
 /// Adds columns `first .. first + C`: row `i` of `column_rows` has the words `words(place(group), row)` in them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
-fn add_columns<'a, const C: usize, R: Copy, P: Copy>(
+fn add_columns<const C: usize, R: Copy, P: Copy>(
     sums: &mut TileSums,
-    rows: &Rows<'a>,
+    rows: &Rows<'_>,
     first: usize,
     column_rows: &[R],
     place: impl Fn(usize) -> P,
     words: impl Fn(P, R) -> [__m512i; C],
 ) {
-    let columns = sums.bodies + 1;
+    let (columns, count) = (sums.bodies + 1, column_rows.len());
     let totals = &mut sums.sums[first * TILE..][..C * TILE].as_chunks_mut::<8>().0[..C * GROUPS];
+    let steps = sums.bodies.div_ceil(COLUMNS) * GROUPS;
     for g in 0..GROUPS {
-        let place = place(g);
-        let mut ahead = Ahead::new(rows, sums.bodies, first, g);
-        // The plain sums come with the first weight vector: words are unpacked once for both.
+        let (place, step) = (place(g), first / COLUMNS * GROUPS + g);
+        let mut lines = Ahead::new(rows.ahead, step, steps, count);
         let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
-        let mut weights = rows.weights.iter().enumerate();
         let mut add = |row: R| {
-            ahead.fetch();
+            lines.fetch();
             let words = words(place, row);
             for (total, word) in total.iter_mut().zip(words) {
                 *total = _mm512_add_epi64(*total, word);
             }
             words
         };
-        match weights.next() {
-            None => column_rows.iter().for_each(|&row| _ = add(row)),
-            Some((_, weight)) => {
+        // Words are unpacked once, for the plain sums and for all products.
+        match rows.weights {
+            [] => column_rows.iter().for_each(|&row| _ = add(row)),
+            [weight] => {
                 let products = &mut sums.products[first * BODY_WORDS..][..C * BODY_WORDS];
                 multiply_rows(products, weight, column_rows, g, add);
+            }
+            weights => {
+                let products = &mut sums.products[first * BODY_WORDS..];
+                multiply_many(products, columns, weights, column_rows, g, add);
             }
         }
         for (c, total) in total.into_iter().enumerate() {
             store(&mut totals[c * GROUPS + g], total);
         }
-        for (w, weight) in weights {
-            let start = (w * columns + first) * BODY_WORDS;
-            let products = &mut sums.products[start..][..C * BODY_WORDS];
-            multiply_rows(products, weight, column_rows, g, |row| words(place, row));
+        for bytes in rows.weights_ahead {
+            Ahead::new(bytes, step, steps, 1).fetch();
         }
+    }
+}
+
+/// Multiplies one vector group of C columns with several weight vectors; `products` are those of the first one, the next
+/// one's lie `columns` further.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
+fn multiply_many<const C: usize, R: Copy>(
+    products: &mut [u64],
+    columns: usize,
+    weights: &[(&[u64], &[u64])],
+    rows: &[R],
+    g: usize,
+    mut words: impl FnMut(R) -> [__m512i; C],
+) {
+    let mut unpacked = [[_mm512_setzero_si512(); C]; ROWS_PER_CALL];
+    unpacked.iter_mut().zip(rows).for_each(|(slot, &row)| *slot = words(row));
+    for (w, weight) in weights.iter().enumerate() {
+        let products = &mut products[w * columns * BODY_WORDS..][..C * BODY_WORDS];
+        multiply_rows(products, weight, &unpacked[..rows.len()], g, |words| words);
     }
 }
 
@@ -369,14 +437,11 @@ fn multiply_rows<const C: usize, R: Copy>(
     let accumulators = &mut products.as_chunks_mut::<8>().0.as_chunks_mut::<4>().0[..C * GROUPS];
     let mut sums: [[__m512i; 4]; C] =
         core::array::from_fn(|c| core::array::from_fn(|i| load(&accumulators[c * GROUPS + g][i])));
-    let (d0, d1) = (d0.as_chunks::<TILE>().0, d1.as_chunks::<TILE>().0);
+    let (d0, d1) = (d0.as_chunks::<ROW_WORDS>().0, d1.as_chunks::<ROW_WORDS>().0);
     for ((&row, d0), d1) in rows.iter().zip(d0).zip(d1) {
         let (x, y) = (load(&d0.as_chunks().0[g]), load(&d1.as_chunks().0[g]));
         for (sum, b) in sums.iter_mut().zip(words(row)) {
-            sum[0] = _mm512_madd52lo_epu64(sum[0], b, x);
-            sum[1] = _mm512_madd52hi_epu64(sum[1], b, x);
-            sum[2] = _mm512_madd52lo_epu64(sum[2], b, y);
-            sum[3] = _mm512_madd52hi_epu64(sum[3], b, y);
+            multiply(sum, b, x, y);
         }
     }
     for (c, sum) in sums.into_iter().enumerate() {

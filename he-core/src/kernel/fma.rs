@@ -10,7 +10,7 @@ use core::arch::x86_64::{__m128i, __m256d, __m256i};
 
 use pulp::x86::V3;
 
-use super::{BODY_WORDS, Rows, TileSums};
+use super::{BODY_WORDS, ROW_WORDS, Rows, TileSums};
 use crate::arith::pack::GROUP_BYTES;
 use crate::layout::{TILE, TILE_BYTES};
 
@@ -61,7 +61,7 @@ fn add_rows(simd: V3, sums: &mut TileSums, rows: &Rows<'_>) {
                         plain = simd.avx2._mm256_add_epi64(plain, words);
                     }
                     let b = to_float(simd, words);
-                    let at = slot * TILE + v * LANES;
+                    let at = slot * ROW_WORDS + v * LANES;
                     halves[0].add(simd, b, to_float(simd, load(&d0[at..])));
                     halves[1].add(simd, b, to_float(simd, load(&d1[at..])));
                 }
@@ -99,7 +99,7 @@ impl Place<'_> {
             let tile = (rows.selected[slot] as usize * bodies + column) * TILE_BYTES;
             unpacker.unpack(&rows.packed[tile..][..TILE_BYTES], v)
         } else {
-            load(&rows.masks[slot * TILE + v * LANES..])
+            load(&rows.masks[slot * ROW_WORDS + v * LANES..])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel in plain Rust: the reference for the vector engine and what other machines run.
 #![allow(clippy::indexing_slicing)] // shapes are asserted by `TileSums::add`
 
-use super::{BODY_WORDS, Rows, TileSums};
+use super::{BODY_WORDS, ROW_WORDS, Rows, TileSums};
 use crate::arith::{Modulus, pack};
 use crate::layout::{TILE, TILE_BYTES};
 
@@ -15,7 +15,7 @@ pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
                 let start = (row as usize * sums.bodies + column) * TILE_BYTES;
                 pack::unpack(&rows.packed[start..start + TILE_BYTES], &mut body);
             } else {
-                body.copy_from_slice(&rows.masks[slot * TILE..][..TILE]);
+                body.copy_from_slice(&rows.masks[slot * ROW_WORDS..][..TILE]);
             }
             for (s, b) in sums.sums[column * TILE..][..TILE].iter_mut().zip(&body) {
                 *s += b;
@@ -23,7 +23,7 @@ pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
             for (w, (d0, d1)) in rows.weights.iter().enumerate() {
                 let start = (w * (sums.bodies + 1) + column) * BODY_WORDS;
                 let products = &mut sums.products[start..start + BODY_WORDS];
-                let (d0, d1) = (&d0[slot * TILE..][..TILE], &d1[slot * TILE..][..TILE]);
+                let (d0, d1) = (&d0[slot * ROW_WORDS..][..TILE], &d1[slot * ROW_WORDS..][..TILE]);
                 multiply_accumulate(products, &body, d0, d1);
             }
         }

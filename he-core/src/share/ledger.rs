@@ -1,6 +1,6 @@
-//! The holder's memory: every `C1` is shared once, for one job and one kind, and written down first. Protocol section 6.
+//! The holder's memory: every `C1` gets one share for ever, of one kind, which is written down first. Protocol section 6.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,8 @@ pub enum AdmitError<E> {
 #[derive(Debug)]
 pub struct Admitted {
     record: ShareRecord,
+    /// For each ciphertext the job for which its `C1` was shared first.
+    first: Vec<Digest>,
     plan: Plan,
 }
 
@@ -132,6 +134,12 @@ impl Admitted {
     /// What was written down.
     pub fn record(&self) -> &ShareRecord {
         &self.record
+    }
+
+    /// For each ciphertext the job for which its `C1` was shared first: the noise of its share is bound to that job, so that
+    /// a further job with the same `C1` (the same rows with another phenotype have the same plain sums) gets the same share.
+    pub fn first_jobs(&self) -> &[Digest] {
+        &self.first
     }
 
     /// The study's plan.
@@ -149,15 +157,18 @@ impl Admitted {
 /// All shares that a holder gave with one study key.
 ///
 /// Smudging hides `plan.values` values altogether, so the ledger counts them; and no `C1` gets a second, independent
-/// noise, so it knows them by their [`C1Fingerprint`]. What it can't know is whether a `C1` is the outcome of an honest
+/// noise, so it knows them by their [`C1Fingerprint`]: the very same `C1` gets the very same share, one that is like it gets
+/// none. What it can't know is whether a `C1` is the outcome of an honest
 /// computation: before asking, a holder recomputes the unit itself from the job's inputs and shares *that*.
 #[derive(Debug)]
 pub struct ShareLedger {
     study: Digest,
     plan: Plan,
     records: Vec<ShareRecord>,
-    /// From each limb's mark to the record that has it.
+    /// From each limb's mark to the record that had it first.
     marks: HashMap<Digest, usize>,
+    /// From each exact `C1` to the record that had it first.
+    given: HashMap<Digest, usize>,
     values: u64,
 }
 
@@ -175,12 +186,18 @@ impl ShareLedger {
         if plan.request().smudging_bits < LEAST_HIDING_BITS {
             return Err(LedgerError::Smudging);
         }
-        let mut ledger =
-            Self { study, plan, records: Vec::new(), marks: HashMap::new(), values: 0 };
+        let mut ledger = Self {
+            study,
+            plan,
+            records: Vec::new(),
+            marks: HashMap::new(),
+            given: HashMap::new(),
+            values: 0,
+        };
         for record in records {
             match ledger.check(&record) {
-                Ok(false) => ledger.insert(record),
-                Ok(true) => {}
+                Ok(0) => {}
+                Ok(_) => ledger.insert(record),
                 Err(LedgerError::Study) => return Err(LedgerError::Study),
                 Err(_) => return Err(LedgerError::Records),
             }
@@ -194,7 +211,7 @@ impl ShareLedger {
     }
 
     /// Asks to share `unit`, which the holder recomputed itself, as the result of `job`. `store` has to write the record
-    /// durably before it returns; it is not called when the same share was admitted before.
+    /// durably before it returns; it is not called when a share of every `C1` of the unit was admitted before.
     ///
     /// # Errors
     ///
@@ -221,53 +238,66 @@ impl ShareLedger {
             .ok_or(LedgerError::Degenerate)?;
         let record =
             ShareRecord { study: self.study, plan: self.plan.digest(), job, kind, ciphertexts };
-        if !self.check(&record)? {
+        if self.check(&record)? > 0 {
             store(&record).map_err(AdmitError::Store)?;
             self.insert(record.clone());
         }
-        Ok(Admitted { record, plan: self.plan })
+        let first = |c1: &C1Fingerprint| self.known(c1, kind).map_or(job, |known| known.job);
+        let first = record.ciphertexts.iter().map(first).collect();
+        Ok(Admitted { record, first, plan: self.plan })
     }
 
-    /// Whether exactly this record is there already; an error if it must not be added.
-    fn check(&self, record: &ShareRecord) -> Result<bool, LedgerError> {
+    /// The record of the share of exactly this `C1`, if it is of that kind.
+    fn known(&self, c1: &C1Fingerprint, kind: ShareKind) -> Option<&ShareRecord> {
+        let number = self.given.get(&c1.c1())?;
+        self.records.get(*number).filter(|known| known.kind == kind)
+    }
+
+    /// How many of the record's `C1` got no share yet; an error if it must not be added.
+    fn check(&self, record: &ShareRecord) -> Result<u64, LedgerError> {
         if record.study != self.study {
             return Err(LedgerError::Study);
         }
         if record.ciphertexts.iter().any(|c| c.limbs().len() != self.plan.params().limbs()) {
             return Err(LedgerError::Plan);
         }
-        let mut own = HashMap::new();
-        for mark in record.ciphertexts.iter().flat_map(C1Fingerprint::limbs) {
-            if let Some(known) = self.marks.get(mark).and_then(|&i| self.records.get(i)) {
-                return if known == record {
-                    Ok(true)
-                } else {
-                    Err(LedgerError::Shared { job: known.job })
-                };
-            }
-            if own.insert(mark, ()).is_some() {
-                return Err(LedgerError::Shared { job: record.job });
+        let (mut own, mut new) = (HashSet::new(), 0);
+        for ciphertext in &record.ciphertexts {
+            let given = self.known(ciphertext, record.kind).is_some();
+            new += u64::from(!given);
+            for mark in ciphertext.limbs() {
+                let known = self.marks.get(mark).and_then(|&i| self.records.get(i));
+                if let (Some(known), false) = (known, given) {
+                    return Err(LedgerError::Shared { job: known.job });
+                }
+                if !own.insert(mark) {
+                    return Err(LedgerError::Shared { job: record.job });
+                }
             }
         }
         let values = self.plan.request().values;
-        if self.values.saturating_add(self.size(record)) > values {
+        if self.values.saturating_add(self.size(new)) > values {
             return Err(LedgerError::Spent { values });
         }
-        Ok(false)
+        Ok(new)
     }
 
     fn insert(&mut self, record: ShareRecord) {
-        self.values += self.size(&record);
-        let number = self.records.len();
-        let marks = record.ciphertexts.iter().flat_map(C1Fingerprint::limbs);
-        self.marks.extend(marks.map(|&mark| (mark, number)));
+        let (number, before) = (self.records.len(), self.given.len());
+        for ciphertext in &record.ciphertexts {
+            self.given.entry(ciphertext.c1()).or_insert(number);
+            for mark in ciphertext.limbs() {
+                self.marks.entry(*mark).or_insert(number);
+            }
+        }
+        self.values += self.size((self.given.len() - before) as u64);
         self.records.push(record);
     }
 
-    /// Values of a record: every coefficient of its ciphertexts.
-    fn size(&self, record: &ShareRecord) -> u64 {
+    /// Values of that many ciphertexts: every coefficient.
+    fn size(&self, ciphertexts: u64) -> u64 {
         let params: Params = self.plan.params();
-        record.ciphertexts.len() as u64 * params.degree() as u64
+        ciphertexts.saturating_mul(params.degree() as u64)
     }
 }
 
@@ -306,7 +336,7 @@ mod tests {
     const OPEN: ShareKind = ShareKind::Open;
 
     #[test]
-    fn a_share_is_admitted_once_and_again_only_as_itself() {
+    fn every_c1_gets_one_share_whoever_asks_again() {
         let (mut ledger, job) = (ledger(1 << 21), Digest::of(b"job"));
         let mut written = Vec::new();
         let mut admit = |job, kind, unit: &SwitchedUnit| {
@@ -321,30 +351,43 @@ mod tests {
         assert_eq!(admit(job, OPEN, &first).unwrap().record(), admitted.record());
         let refused = AdmitError::Refused(LedgerError::Shared { job });
         let other = Digest::of(b"another job");
-        assert_eq!(admit(other, OPEN, &first).unwrap_err(), refused);
-        for second in [["a", "c"], ["c", "b"], ["b", "a"]] {
-            assert_eq!(admit(job, OPEN, &unit(second)).unwrap_err(), refused, "{second:?}");
+        // Another job with the same plain sums: they get the share that they got before.
+        assert_eq!(admit(other, OPEN, &first).unwrap().first_jobs(), [job, job]);
+        assert_eq!(admit(other, OPEN, &unit(["b", "a"])).unwrap().first_jobs(), [job, job]);
+        assert_eq!(admit(other, OPEN, &unit(["a", "c"])).unwrap().first_jobs(), [job, other]);
+        assert_eq!(admit(job, OPEN, &unit(["c", "b"])).unwrap().first_jobs(), [other, job]);
+        // One that is like a C1 that was shared gets none, beside whatever it stands.
+        let mut like = unit(["d", "e"]);
+        let limb = like.params().degree();
+        let mut words: Vec<u64> =
+            like.ciphertexts().flat_map(|(c0, c1)| [c0, c1]).flatten().copied().collect();
+        let (_, a) = first.ciphertexts().next().unwrap();
+        words[a.len()..a.len() + limb].copy_from_slice(&a[..limb]);
+        like = SwitchedUnit::new(like.params(), 1, 2, words);
+        assert_eq!(admit(other, OPEN, &like).unwrap_err(), refused);
+        for twice in [["d", "d"], ["a", "a"]] {
+            let twice = admit(other, OPEN, &unit(twice)).unwrap_err();
+            assert_eq!(twice, AdmitError::Refused(LedgerError::Shared { job: other }));
         }
-        let twice = AdmitError::Refused(LedgerError::Shared { job: other });
-        assert_eq!(admit(other, OPEN, &unit(["c", "c"])).unwrap_err(), twice);
-        assert!(admit(other, OPEN, &unit(["c", "d"])).is_ok());
         let masks = AdmitError::Refused(LedgerError::Masks);
         assert_eq!(admit(other, ShareKind::Refresh, &unit(["e", "f"])).unwrap_err(), masks);
-        assert_eq!(written.len(), 2, "written once each, nothing that was refused");
+        assert_eq!(written.len(), 2, "written where something is new, nothing that was refused");
 
         // From its records the ledger knows the same; a record that was written twice is one.
         let records: Vec<ShareRecord> =
             written.iter().chain(&written).map(|bytes| decode(bytes).unwrap()).collect();
         let mut restored =
             ShareLedger::restore(Digest::of(b"study"), plan(1 << 21), records.clone()).unwrap();
-        assert_eq!(restored.values(), 4 * 8192);
-        let again = restored.admit(other, OPEN, &first, |_| Ok::<(), Infallible>(()));
+        assert_eq!(restored.values(), 3 * 8192);
+        let again = restored.admit(other, OPEN, &unit(["c", "b"]), |_| Err("nothing is new"));
+        assert_eq!(again.unwrap().first_jobs(), [other, job]);
+        let again = restored.admit(other, OPEN, &like, |_| Ok::<(), Infallible>(()));
         assert_eq!(again.unwrap_err(), refused);
 
         let foreign = ShareLedger::restore(Digest::of(b"other"), plan(1 << 21), records.clone());
         assert_eq!(foreign.unwrap_err(), LedgerError::Study);
         let mut changed = records[0].clone();
-        changed.job = other;
+        changed.kind = ShareKind::Refresh;
         let damaged = ShareLedger::restore(
             Digest::of(b"study"),
             plan(1 << 21),

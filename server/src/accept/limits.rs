@@ -81,19 +81,21 @@ pub(super) async fn check(
         sites >= limits.min_sites as usize,
         &format!("{sites} data owners take part; the study demands {}", limits.min_sites),
     )?;
-    let mut counting = Vec::new();
+    let (mut counting, mut compared) = (0, Vec::new());
     for job in app.index.study_jobs(id).await? {
         let ended = [JobState::Failed, JobState::Cancelled, JobState::Revoked].contains(&job.state);
-        if !ended {
-            counting.push(job.job);
+        counting += usize::from(!ended);
+        // A job that was stopped before its sums were shared may have had its totals shared.
+        if !ended || job.result.is_some() {
+            compared.push(job.job);
         }
     }
     require(
-        counting.len() < limits.max_jobs as usize,
+        counting < limits.max_jobs as usize,
         &format!("the study's budget of {} jobs is used up", limits.max_jobs),
     )?;
     if limits.min_changed_rows > 0 {
-        for earlier in counting {
+        for earlier in compared {
             let (now, then) = (seen.clone(), of_job(app, &earlier).await?);
             let changed = blocking(move || Ok(now.changed(&then))).await?;
             require(

@@ -41,9 +41,8 @@ pub(super) async fn totals(mut offered: Offered<'_>) -> Result<NewManifest, ApiE
 
     let mut readers = vec![(opened.id, owner)];
     readers.extend(study.organisers().map(|party| (opened.id, party)));
-    let chunks = totals.units.iter().map(|u| u.chunk).chain([totals.totals]);
     Ok(NewManifest {
-        objects: chunks.map(|c| c.digest).collect(),
+        objects: totals.objects().map(|c| c.digest).collect(),
         name: totals.name,
         links: vec![totals.study],
         readers,

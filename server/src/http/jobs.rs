@@ -127,7 +127,7 @@ pub(super) async fn status(
     Ok(Json(status_of(&app, &name).await?).into_response())
 }
 
-/// Stops a job that has no result yet.
+/// Stops a job that has no result yet, or one of several key holders of whose sums nobody has committed to a share.
 #[utoipa::path(
     post, path = "/v1/jobs/{digest}/cancel", tag = "jobs", params(schema::Name),
     responses(
@@ -150,14 +150,22 @@ pub(super) async fn cancel(
             "who asked for a job, or the study's coordinator, stops it",
         ));
     }
-    if is_final(before.state) && !matches!(before.state, JobState::Cancelled | JobState::Failed) {
+    let turn = app.turn().await;
+    let before = status_of(&app, &name).await?;
+    let stops = !is_final(before.state)
+        || matches!(before.state, JobState::Cancelled | JobState::Failed)
+        || release::is_undecided(&app, &before).await?;
+    if !stops {
         return Err(ApiError::Conflict("the job has ended"));
     }
     let server = Arc::clone(&app);
     uninterrupted(async move {
+        let _turn = turn;
         let record = Record::Cancelled { job: name };
         let store = Arc::clone(&server.store);
-        if server.jobs.end(&server, &name, JobState::Cancelled, None).await? {
+        if server.jobs.end(&server, &name, JobState::Cancelled, None).await?
+            || release::withdraw(&server, &before).await?
+        {
             blocking(move || Ok(record.write(store.as_ref())?)).await?;
         }
         Ok(())

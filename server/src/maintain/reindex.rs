@@ -211,9 +211,7 @@ impl Rebuild {
             }
             Kind::Totals => {
                 let opened = Envelope::open::<Totals>(envelope)?;
-                let totals = opened.message;
-                let units = totals.units.iter().map(|unit| unit.chunk);
-                (opened.signers, units.chain([totals.totals]).collect(), None)
+                (opened.signers, opened.message.objects().collect(), None)
             }
             Kind::Shares => {
                 let opened = Envelope::open::<Shares>(envelope)?;
@@ -348,7 +346,10 @@ impl Rebuild {
                 (false, true) => JobState::Authorized,
                 (false, false) => JobState::Revoked,
             };
-            self.app.index.transition(job, &[JobState::Running], to, None).await?;
+            let result = [JobState::Computed, JobState::Releasing];
+            let from = if to == JobState::Cancelled { &result[..] } else { &[] };
+            let from = [&[JobState::Running], from].concat();
+            self.app.index.transition(job, &from, to, None).await?;
         }
         Ok(())
     }

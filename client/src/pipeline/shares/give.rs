@@ -34,15 +34,15 @@ pub(in crate::pipeline) struct Holder<'a> {
 }
 
 impl Holder<'_> {
-    /// Does the holder's next step in the release of a job, if it is its turn; what was done. `ask` is asked before the
-    /// first step of a job.
+    /// Does the holder's next step in the release of a job, if it is its turn; what was done. `ask` is asked with the job in
+    /// words before its first step.
     ///
     /// # Errors
     /// When the job is not shared, with the reason.
     pub(in crate::pipeline) fn step(
         &mut self,
         status: &JobStatus,
-        ask: &dyn Fn(&Digest) -> Result<()>,
+        ask: &dyn Fn(&Digest, &str) -> Result<()>,
     ) -> Result<Option<&'static str>> {
         let statuses = self.client.share_statuses(&status.job)?;
         let (me, holders) = (self.client.did(), self.study.message.key_holders.clone());
@@ -56,10 +56,7 @@ impl Holder<'_> {
             let committed = own.is_some_and(|s| s.commitment.is_some());
             let shared = own.is_some_and(|s| s.shares.is_some());
             if !committed {
-                if phase == SharePhase::Totals {
-                    ask(&status.job)?;
-                }
-                self.commit(status, phase)?;
+                self.commit(status, phase, ask)?;
                 return Ok(Some(match phase {
                     SharePhase::Totals => "checked the job and committed to shares of its totals",
                     SharePhase::Sums => "checked the totals and committed to shares of the sums",
@@ -83,10 +80,21 @@ impl Holder<'_> {
     }
 
     /// Checks a job and commits to shares of a phase.
-    fn commit(&mut self, status: &JobStatus, phase: SharePhase) -> Result<()> {
-        let (id, result, inputs) = self.checked(status)?;
+    fn commit(
+        &mut self,
+        status: &JobStatus,
+        phase: SharePhase,
+        ask: &dyn Fn(&Digest, &str) -> Result<()>,
+    ) -> Result<()> {
+        let inputs = self.inputs(status)?;
+        if phase == SharePhase::Totals {
+            let policy = self.policy.with(&self.study.message);
+            ask(&status.job, &inputs.in_words(&policy, self.store.counting.len()))?;
+        }
+        let (id, result) = self.replayed(status, &inputs)?;
         if phase == SharePhase::Sums {
             self.check_totals(&inputs, &result, id)?;
+            self.store.count(status.job)?;
         }
         let party = self.client.did().to_string();
         let mut commitments = Vec::new();
@@ -100,13 +108,20 @@ impl Holder<'_> {
         Ok(())
     }
 
-    /// The job's inputs and result: within all limits at this moment, and the result recomputed, now or before.
-    fn checked(&mut self, status: &JobStatus) -> Result<(Digest, JobResult, Inputs)> {
+    /// The job's inputs, which are within all limits at this moment.
+    fn inputs(&self, status: &JobStatus) -> Result<Inputs> {
         let inputs = Inputs::load(self.client, &status.job)?;
         if inputs.study.id != self.study.id {
             return Err(Error::corrupt("the server gave a job of another study"));
         }
-        self.policy.with(&self.study.message).check(&inputs, &self.store.jobs, now())?;
+        let counting = |job: &Digest| self.store.counting.contains(job);
+        let policy = self.policy.with(&self.study.message);
+        policy.check(&inputs, &self.store.jobs, counting, now())?;
+        Ok(inputs)
+    }
+
+    /// The job's result, recomputed, now or before.
+    fn replayed(&mut self, status: &JobStatus, inputs: &Inputs) -> Result<(Digest, JobResult)> {
         let (id, result) = result_of(self.client, status)?;
         let known = self.store.jobs.iter().find(|checked| checked.job == status.job);
         match known {
@@ -122,17 +137,16 @@ impl Holder<'_> {
             None => {
                 let total = result.units.len() + result.totals.len();
                 let progress = self.console.progress("replay", total as u64, Unit::Items("units"));
-                replay(self.client, &self.ring, &inputs, &result, &progress)?;
+                replay(self.client, &self.ring, inputs, &result, &progress)?;
                 progress.finish();
                 self.store.keep(CheckedJob {
                     job: status.job,
                     result: id,
-                    rows: inputs.rows.iter().map(|(d, r)| (*d, r.clone())).collect(),
-                    totals: inputs.totals.iter().map(|(d, n)| (*d, *n)).collect(),
+                    inputs: inputs.contributions.clone(),
                 })?;
             }
         }
-        Ok((id, result, inputs))
+        Ok((id, result))
     }
 
     /// Decrypts the totals, which everybody has shared, and checks the numbers of people, cases and controls.
@@ -199,7 +213,8 @@ impl Holder<'_> {
         statuses: &[ShareStatus],
     ) -> Result<()> {
         // Again: a grant may have ended meanwhile.
-        let (id, result, _) = self.checked(status)?;
+        let inputs = self.inputs(status)?;
+        let (id, result) = self.replayed(status, &inputs)?;
         let subject = Subject { client: self.client, study: &self.study, result: &result, id };
         let said = subject.commitments(phase, statuses)?;
         let party = self.client.did().to_string();

@@ -1,16 +1,17 @@
 //! A job with everything that it names, checked against the study: who signed what, and that it belongs together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use gwas::presence::Presence;
 use gwas::wire::status::JobStatus;
 use gwas::wire::{
-    Bitmap, ChunkRef, Dataset, Did, GrantTerms, Job, JobInput, JobResult, Opened, Phenotype,
-    RowSet, Study, Totals,
+    Bitmap, ChunkRef, Dataset, Did, GrantTerms, Job, JobInput, JobResult, Opened, Phenotype, Study,
+    Totals,
 };
 use he_core::Digest;
 use he_core::codec::Message;
 
+use super::differences::Contribution;
 use crate::net::{Client, Collection};
 use crate::pipeline::ceremony::signed;
 use crate::pipeline::remote;
@@ -25,11 +26,11 @@ pub(in crate::pipeline) enum Input {
 }
 
 impl Input {
-    /// People who take part, as far as everybody can see.
-    pub(super) fn people(&self) -> u32 {
+    /// What the phenotype is called.
+    pub(super) fn phenotype(&self) -> &str {
         match self {
-            Self::Rows(rows) => rows.phenotype.participating.count(),
-            Self::Totals(totals) => totals.people,
+            Self::Rows(rows) => &rows.phenotype.name,
+            Self::Totals(totals) => &totals.name,
         }
     }
 }
@@ -52,10 +53,10 @@ pub(in crate::pipeline) struct Inputs {
     pub(super) presence: Presence,
     /// When the first of the grants ends, in seconds since 1970.
     pub(super) expires: u64,
-    /// Rows of datasets that take part.
-    pub(super) rows: BTreeMap<Digest, RowSet>,
-    /// People whom totals attest, by owner.
-    pub(super) totals: BTreeMap<Did, u32>,
+    /// What everybody can see of the inputs, in the order of the job.
+    pub(super) contributions: Vec<Contribution>,
+    /// People who take part of each, as far as everybody can see.
+    pub(super) people: Vec<u32>,
     /// Owners of the inputs.
     pub(super) owners: BTreeSet<Did>,
 }
@@ -82,8 +83,8 @@ impl Inputs {
             list: Vec::with_capacity(job.message.inputs.len()),
             presence: Presence::new(study.message.variants, &[None]),
             expires: u64::MAX,
-            rows: BTreeMap::new(),
-            totals: BTreeMap::new(),
+            contributions: Vec::new(),
+            people: Vec::new(),
             owners: BTreeSet::new(),
             job,
             study,
@@ -92,11 +93,12 @@ impl Inputs {
         if inputs.job.message.inputs.len() > most {
             return Err(refused("the job has more inputs than the study's plan is made for"));
         }
-        let mut absent: Vec<Option<Bitmap>> = Vec::new();
         for input in inputs.job.message.inputs.clone() {
-            absent.push(inputs.take(client, &input)?);
+            inputs.take(client, &input)?;
         }
-        let absent: Vec<Option<&Bitmap>> = absent.iter().map(Option::as_ref).collect();
+        inputs.people = inputs.contributions.iter().map(Contribution::people).collect();
+        let absent: Vec<Option<&Bitmap>> =
+            inputs.contributions.iter().map(Contribution::absent).collect();
         inputs.presence = Presence::new(inputs.study.message.variants, &absent);
         inputs.check_asker()?;
         Ok(inputs)
@@ -109,12 +111,11 @@ impl Inputs {
 
     /// People who take part, as far as everybody can see.
     pub(in crate::pipeline) fn people(&self) -> u64 {
-        let rows = self.rows.values().map(|rows| u64::from(rows.count()));
-        rows.chain(self.totals.values().map(|people| u64::from(*people))).sum()
+        self.people.iter().map(|people| u64::from(*people)).sum()
     }
 
-    /// Adds one input; the variants that it does not have.
-    fn take(&mut self, client: &Client, input: &JobInput) -> Result<Option<Bitmap>> {
+    /// Adds one input.
+    fn take(&mut self, client: &Client, input: &JobInput) -> Result<()> {
         match *input {
             JobInput::Rows { dataset, phenotype, grant } => {
                 let terms = client.get_manifest::<GrantTerms>(Collection::Grants, &grant)?;
@@ -133,12 +134,16 @@ impl Inputs {
                 }
                 let planes = self.fits(&data, &weights, dataset)?;
                 self.expires = self.expires.min(terms.expires);
-                self.rows.insert(dataset, weights.participating.clone());
-                let absent = data.absent.clone();
+                self.contributions.push(Contribution::Rows {
+                    dataset,
+                    phenotype,
+                    rows: weights.participating.clone(),
+                    absent: data.absent.clone(),
+                });
                 let rows =
                     Rows { dataset: data, phenotype: weights, key: terms.switching_key, planes };
                 self.list.push(Input::Rows(Box::new(rows)));
-                Ok(absent)
+                Ok(())
             }
             JobInput::Totals { totals } => {
                 let opened = client.get_manifest::<Totals>(Collection::Totals, &totals)?;
@@ -150,11 +155,14 @@ impl Inputs {
                         opened.id
                     )));
                 }
-                let people = self.totals.entry(owner).or_default();
-                *people = people.saturating_add(totals.people);
-                let absent = totals.absent.clone();
+                self.contributions.push(Contribution::Totals {
+                    owner,
+                    totals: opened.id,
+                    people: totals.people,
+                    absent: totals.absent.clone(),
+                });
                 self.list.push(Input::Totals(Box::new(totals)));
-                Ok(absent)
+                Ok(())
             }
         }
     }

@@ -1,17 +1,17 @@
 //! Which jobs a key holder shares: the study's limits, and stricter ones of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use gwas::wire::{Did, Participation, RowSet, Study};
+use gwas::wire::{Participation, Release, Statistic, Study};
 use he_core::Digest;
 use he_core::share::UnitValues;
 
+use super::budget::Budget;
+use super::differences::{TooMany, fewest_differing};
 use super::inputs::{Inputs, refused};
 use super::store::CheckedJob;
 use crate::Result;
 
 /// A holder's own limits. What is not stricter than the study's changes nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::pipeline) struct Policy {
     /// Fewest people in a job.
     pub min_people: u32,
@@ -21,29 +21,46 @@ pub(in crate::pipeline) struct Policy {
     pub min_controls: u32,
     /// Fewest data owners in a job.
     pub min_sites: u32,
-    /// Most jobs.
-    pub max_jobs: u32,
+    /// Fewest people by which two groups differ of which sums are shared.
+    pub min_changed_rows: u32,
+    /// What may be shared in all.
+    pub budget: Budget,
+    /// The statistics that a study may publish; all where there is no list.
+    pub statistics: Option<Vec<Statistic>>,
+    /// What may leave a study; everything where there is no list.
+    pub releases: Option<Vec<Release>>,
 }
 
 impl Policy {
     /// Together with the study's limits.
-    pub(super) fn with(self, study: &Study) -> Self {
+    pub(in crate::pipeline) fn with(&self, study: &Study) -> Self {
         let limits = &study.limits;
+        let budget = Budget { jobs: self.budget.jobs.min(limits.max_jobs), ..self.budget };
         Self {
             min_people: self.min_people.max(limits.min_people),
             min_cases: self.min_cases.max(limits.min_cases),
             min_controls: self.min_controls.max(limits.min_controls),
             min_sites: self.min_sites.max(limits.min_sites),
-            max_jobs: self.max_jobs.min(limits.max_jobs),
+            min_changed_rows: self.min_changed_rows.max(limits.min_changed_rows),
+            budget,
+            ..self.clone()
         }
     }
 
-    /// Checks what everybody can see of a job, `now` by the holder's own clock; `earlier` are the jobs that it checked.
+    /// Checks what everybody can see of a job, `now` by the holder's own clock. `earlier` are the jobs whose totals the holder
+    /// shared, `counting` those of them whose sums it shared too.
     ///
     /// # Errors
     /// The first limit that the job does not keep.
-    pub(super) fn check(self, inputs: &Inputs, earlier: &[CheckedJob], now: u64) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        inputs: &Inputs,
+        earlier: &[CheckedJob],
+        counting: impl Fn(&Digest) -> bool,
+        now: u64,
+    ) -> Result<()> {
         let study = &inputs.study.message;
+        self.check_purpose(study)?;
         if inputs.expires <= now {
             return Err(refused("a grant of the job has expired"));
         }
@@ -56,19 +73,60 @@ impl Policy {
             )));
         }
         for pattern in 0..inputs.presence.patterns() {
-            at_least("people who have some variant", inputs.people_of(pattern), self.min_people)?;
+            let people = inputs.presence.people(pattern, &inputs.people);
+            at_least("people who have some variant", people, self.min_people)?;
         }
         at_least("data owners", inputs.owners.len() as u64, self.min_sites)?;
         let others = || earlier.iter().filter(|checked| checked.job != inputs.job.id);
-        if others().count() >= self.max_jobs as usize {
-            return Err(refused(format_args!("the budget of {} jobs is used up", self.max_jobs)));
+        let spent: Vec<&CheckedJob> = others().filter(|checked| counting(&checked.job)).collect();
+        self.budget.check(&spent, &inputs.contributions).map_err(refused)?;
+        self.check_groups(inputs, others())
+    }
+
+    /// Checks what the study releases.
+    fn check_purpose(&self, study: &Study) -> Result<()> {
+        let allowed = |statistic: &&Statistic| {
+            self.statistics.as_ref().is_none_or(|allowed| allowed.contains(statistic))
+        };
+        if let Some(statistic) = study.statistics.iter().find(|statistic| !allowed(statistic)) {
+            return Err(refused(format_args!(
+                "the study publishes the statistic {statistic:?}, which your policy does not allow"
+            )));
         }
-        let fewest = u64::from(study.limits.min_changed_rows);
-        for checked in others() {
-            let changed = changed(inputs, checked);
-            if changed != 0 && changed < fewest {
+        if self.releases.as_ref().is_some_and(|allowed| !allowed.contains(&study.release)) {
+            return Err(refused(format_args!(
+                "the study releases {:?}, which your policy does not allow",
+                study.release
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks that no two groups of which sums are shared differ by few people.
+    fn check_groups<'a>(
+        &self,
+        inputs: &Inputs,
+        earlier: impl Iterator<Item = &'a CheckedJob>,
+    ) -> Result<()> {
+        let fewest = self.min_changed_rows;
+        let variants = inputs.study.message.variants;
+        let compare = |other: &[_]| {
+            fewest_differing(&inputs.contributions, other, variants, fewest).map_err(|TooMany| {
+                refused("contributions of few people lack variants in too many ways to be compared")
+            })
+        };
+        if let Some(people) = compare(&inputs.contributions)? {
+            return Err(refused(format_args!(
+                "{people} people lack a variant that the others have, and their number of cases would follow; at least \
+                 {fewest} people must lack the same variants (leave their contribution out, or use a panel of variants that \
+                 all have)"
+            )));
+        }
+        for checked in earlier {
+            if let Some(people) = compare(&checked.inputs)? {
                 return Err(refused(format_args!(
-                    "the rows differ from those of job {} by {changed}; the study demands the same rows or at least {fewest} others",
+                    "for some variant the rows differ from those of job {} by {people}; they must be the same or at least \
+                     {fewest} others",
                     checked.job
                 )));
             }
@@ -80,8 +138,9 @@ impl Policy {
     ///
     /// # Errors
     /// When there are too few cases, controls or people for some variant, or the numbers are none.
-    pub(super) fn check_totals(self, inputs: &Inputs, totals: &[UnitValues]) -> Result<()> {
+    pub(super) fn check_totals(&self, inputs: &Inputs, totals: &[UnitValues]) -> Result<()> {
         let degree = inputs.study.message.plan.params().degree() as u32;
+        let mut all = None;
         for pattern in 0..inputs.presence.patterns() {
             let (polynomial, place) = (pattern / degree, (pattern % degree) as usize);
             let (object, body) = (polynomial / 8, (polynomial % 8) as usize);
@@ -89,27 +148,24 @@ impl Policy {
                 let values = totals.get(object as usize)?.get(body, channel);
                 u64::try_from(*values.get(place)?).ok()
             };
+            let seen = inputs.presence.people(pattern, &inputs.people);
             let numbers = match inputs.study.message.participation {
-                Participation::Public => value(0).map(|cases| (inputs.people_of(pattern), cases)),
+                Participation::Public => value(0).map(|cases| (seen, cases)),
                 Participation::Encrypted => value(0).zip(value(1)),
             };
-            let sound = numbers
-                .filter(|(people, cases)| cases <= people && *people <= inputs.people_of(pattern));
+            let sound = numbers.filter(|(people, cases)| cases <= people && *people <= seen);
             let (people, cases) =
                 sound.ok_or_else(|| refused("the numbers of people and cases are no counts"))?;
             at_least("people", people, self.min_people)?;
             at_least("cases", cases, self.min_cases)?;
             at_least("controls", people - cases, self.min_controls)?;
+            // Who takes part may be fewer than the rows that everybody sees.
+            let lacking = all.get_or_insert(people).abs_diff(people);
+            if lacking != 0 {
+                at_least("people who lack some variant", lacking, self.min_changed_rows)?;
+            }
         }
         Ok(())
-    }
-}
-
-impl Inputs {
-    /// People of the inputs that have a pattern's variants, as far as everybody can see.
-    fn people_of(&self, pattern: u32) -> u64 {
-        let has = |(number, _): &(usize, _)| self.presence.contains(pattern, *number);
-        self.list.iter().enumerate().filter(has).map(|(_, input)| u64::from(input.people())).sum()
     }
 }
 
@@ -119,22 +175,4 @@ fn at_least(what: &str, found: u64, fewest: u32) -> Result<()> {
     }
     // The number found is not said: of cases and controls it is what the limit protects.
     Err(refused(format_args!("fewer than {fewest} {what}")))
-}
-
-/// Rows that one of two jobs has and the other has not. Of totals nobody sees the rows: an owner's totals count where the other
-/// job has none of that owner.
-fn changed(inputs: &Inputs, checked: &CheckedJob) -> u64 {
-    let rows: BTreeMap<&Digest, &RowSet> = checked.rows.iter().map(|(d, r)| (d, r)).collect();
-    let totals: BTreeMap<&Did, u32> = checked.totals.iter().map(|(d, n)| (d, *n)).collect();
-    let nothing = RowSet::default();
-    let datasets: BTreeSet<&Digest> = inputs.rows.keys().chain(rows.keys().copied()).collect();
-    let differing = datasets.into_iter().map(|dataset| {
-        let now = inputs.rows.get(dataset).unwrap_or(&nothing);
-        u64::from(now.differences(rows.get(dataset).copied().unwrap_or(&nothing)))
-    });
-    let new = inputs.totals.iter().filter(|(owner, _)| !totals.contains_key(owner));
-    let gone = totals.iter().filter(|(owner, _)| !inputs.totals.contains_key(owner));
-    differing.sum::<u64>()
-        + new.map(|(_, people)| u64::from(*people)).sum::<u64>()
-        + gone.map(|(_, people)| u64::from(*people)).sum::<u64>()
 }

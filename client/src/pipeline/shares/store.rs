@@ -4,23 +4,24 @@
 //! depends on them is sent:
 //!
 //! - `shares`: objects of kind `ShareRecord`, one after the other;
-//! - `jobs`: JSON lines, the jobs whose result was replayed;
+//! - `jobs`: JSON lines, the jobs whose result was replayed, and which of them kept all limits;
 //! - `agent.log`: JSON lines, what the agent did.
 //!
 //! A record that a crash cut off was never acted upon, and is dropped.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gwas::walk::durable;
-use gwas::wire::{Did, RowSet};
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::share::{ShareLedger, ShareRecord};
 use he_core::{Digest, Plan};
 use serde::{Deserialize, Serialize};
 
+use super::differences::Contribution;
 use crate::{Error, Result};
 
 /// Longest file of records in bytes.
@@ -33,10 +34,18 @@ pub(in crate::pipeline) struct CheckedJob {
     pub(super) job: Digest,
     /// Digest of its result.
     pub(super) result: Digest,
-    /// Rows of datasets that took part.
-    pub(super) rows: Vec<(Digest, RowSet)>,
-    /// People whom totals attest, by owner.
-    pub(super) totals: Vec<(Did, u32)>,
+    /// What was summed.
+    pub(super) inputs: Vec<Contribution>,
+}
+
+/// A line of the file `jobs`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    /// A job whose totals may be shared: what they say may be used against later jobs.
+    Checked(CheckedJob),
+    /// A job whose totals keep all limits, so that its sums may be shared too: it counts in every budget.
+    Counts(Digest),
 }
 
 /// The folder for what belongs to a key file.
@@ -101,6 +110,8 @@ pub(in crate::pipeline) struct Store {
     pub(super) ledger: ShareLedger,
     shares: Appended,
     pub(super) jobs: Vec<CheckedJob>,
+    /// Those of them that count in budgets.
+    pub(super) counting: BTreeSet<Digest>,
     jobs_file: Appended,
     log: Appended,
     /// Held until the process ends.
@@ -135,15 +146,19 @@ impl Store {
         let (jobs_file, bytes) = Appended::open(folder.join("jobs"))?;
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
         let lines = bytes.get(..whole).unwrap_or_default();
-        let jobs = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-        let jobs = jobs.map(serde_json::from_slice).collect::<Result<_, _>>();
-        let jobs = jobs.map_err(|_| damaged(&jobs_file.path))?;
+        let (mut jobs, mut counting) = (Vec::new(), BTreeSet::new());
+        for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line).map_err(|_| damaged(&jobs_file.path))? {
+                Line::Checked(job) => jobs.push(job),
+                Line::Counts(job) => drop(counting.insert(job)),
+            }
+        }
         if whole < bytes.len() {
             jobs_file.cut(whole)?;
         }
         let (log, _) = Appended::open(folder.join("agent.log"))?;
         sync_folder(&folder)?;
-        Ok(Self { ledger, shares, jobs, jobs_file, log, _lock: lock })
+        Ok(Self { ledger, shares, jobs, counting, jobs_file, log, _lock: lock })
     }
 
     /// The ledger, and how a record of it is written down.
@@ -158,8 +173,20 @@ impl Store {
 
     /// Remembers a job as checked, once.
     pub(super) fn keep(&mut self, job: CheckedJob) -> Result<()> {
-        self.jobs_file.append(&line(&job)?)?;
-        self.jobs.push(job);
+        let written = Line::Checked(job);
+        self.jobs_file.append(&line(&written)?)?;
+        if let Line::Checked(job) = written {
+            self.jobs.push(job);
+        }
+        Ok(())
+    }
+
+    /// Remembers that a job counts in budgets.
+    pub(super) fn count(&mut self, job: Digest) -> Result<()> {
+        if !self.counting.contains(&job) {
+            self.jobs_file.append(&line(&Line::Counts(job))?)?;
+            self.counting.insert(job);
+        }
         Ok(())
     }
 
@@ -233,10 +260,16 @@ mod tests {
         let checked = CheckedJob {
             job: Digest::of(b"one"),
             result: Digest::of(b"r"),
-            rows: vec![(Digest::of(b"d"), RowSet::new(3, |i| i != 1))],
-            totals: Vec::new(),
+            inputs: vec![Contribution::Rows {
+                dataset: Digest::of(b"d"),
+                phenotype: Digest::of(b"p"),
+                rows: gwas::wire::RowSet::new(3, |i| i != 1),
+                absent: None,
+            }],
         };
         store.keep(checked).unwrap();
+        store.count(Digest::of(b"one")).unwrap();
+        store.count(Digest::of(b"one")).unwrap();
         drop(store);
 
         let path = state_folder(&key, &study.to_string()).unwrap().join("shares");
@@ -245,9 +278,10 @@ mod tests {
         let mut store = open().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole, "the torn record is gone");
         assert_eq!(store.ledger.values(), values);
-        assert_eq!(store.jobs[0].rows[0].1.count(), 2);
+        assert_eq!(store.jobs[0].inputs[0].people(), 2);
+        assert_eq!(store.counting, [Digest::of(b"one")].into());
         assert!(admit(&mut store, b"one", 1), "the same share again");
-        assert!(!admit(&mut store, b"three", 1), "for another job");
+        assert!(admit(&mut store, b"three", 1), "the same share for another job");
         assert_eq!(std::fs::read(&path).unwrap(), whole, "nothing new");
         drop(store);
 

@@ -326,3 +326,82 @@ fn a_tampered_share_is_named_and_a_withdrawn_grant_ends_sharing() {
     let said = world.agent("two", &[]).unwrap_err().to_string();
     assert!(said.contains("no such grant") || said.contains("refused GET"), "{said}");
 }
+
+#[test]
+fn a_policy_file_limits_what_is_shared_and_a_job_under_the_minimum_spends_nothing() {
+    let world = World::new();
+    let first = world.compute();
+    let rounds = |policy: &str| -> Vec<String> {
+        let path = world.path("policy.toml");
+        std::fs::write(&path, policy).unwrap();
+        let run = |holder| world.agent(holder, &["--policy", &path]);
+        let all = (0..4).flat_map(|_| HOLDERS).filter_map(|holder| run(holder).err());
+        all.map(|e| e.to_string()).collect()
+    };
+    let all_say = |said: &[String], word: &str| {
+        assert!(!said.is_empty() && said.iter().all(|s| s.contains(word)), "{word}: {said:?}");
+    };
+    // A policy that is none shares nothing.
+    all_say(&rounds("version = 1\nmin_peopel = 3\n"), "line 2: unknown field");
+    // What the study is for is looked at first.
+    all_say(
+        &rounds("version = 1\nstatistics = [\"recessive\"]\n"),
+        "publishes the statistic Allelic",
+    );
+    all_say(&rounds("version = 1\nreleases = [\"hits\"]\n"), "releases Counts");
+    all_say(&rounds("version = 1\nmax_jobs = 0\n"), "budget of 0 jobs");
+    all_say(&rounds("version = 1\nmax_phenotypes_per_dataset = 0\n"), "budget of 0 phenotypes");
+    // Nobody is there to be asked.
+    all_say(&rounds("version = 1\nask = true\n"), "no terminal to ask on");
+    let committed = |job: &Digest, phase| {
+        let statuses = world.client("one").share_statuses(job).unwrap();
+        statuses.iter().filter(|s| s.phase == phase && s.commitment.is_some()).count()
+    };
+    assert_eq!(committed(&first, SharePhase::Totals), 0);
+
+    // Flags go before the file: here the file alone would refuse by what everybody sees.
+    let strict = world.path("policy.toml");
+    std::fs::write(&strict, "version = 1\nmin_people = 100000\nmin_cases = 100000\nmax_jobs = 1\n")
+        .unwrap();
+    let said: Vec<String> = (0..3)
+        .flat_map(|_| HOLDERS)
+        .filter_map(|holder| world.agent(holder, &["--policy", &strict, "--min-people", "1"]).err())
+        .map(|e| e.to_string())
+        .collect();
+    all_say(&said, "fewer than 100000 cases");
+    assert_eq!(
+        [SharePhase::Totals, SharePhase::Sums].map(|phase| committed(&first, phase)),
+        [3, 0],
+        "the totals alone were shared"
+    );
+    world.run("coordinator", &["run", "cancel", &first.to_string()]).unwrap();
+
+    // That job spent nothing of a budget of one.
+    let again = |seconds: u64| {
+        let client = world.client("coordinator");
+        let opened = client.get_manifest::<gwas::wire::Job>(Collection::Jobs, &first).unwrap();
+        let job = gwas::wire::Job { created: opened.message.created + seconds, ..opened.message };
+        let id = remote::submit(&client, &job).unwrap();
+        remote::wait(&client, &id, &Console::silent()).unwrap();
+        id
+    };
+    let second = again(1);
+    assert_eq!(rounds("version = 1\nmax_jobs = 1\nmin_cases = 1\n"), [""; 0]);
+    let state = |job: &Digest| world.client("one").job_status(job).unwrap().state;
+    assert_eq!(state(&second), JobState::Released);
+    let third = again(2);
+    all_say(&rounds("version = 1\nmax_jobs = 1\n"), "budget of 1 jobs is used up");
+    all_say(
+        &rounds("version = 1\nmax_jobs_per_dataset = 1\n"),
+        "budget of 1 jobs over the dataset",
+    );
+    assert_eq!((state(&third), committed(&third, SharePhase::Totals)), (JobState::Computed, 0));
+    // What a person would be asked about says what it is.
+    let client = world.client("one");
+    let inputs = Inputs::load(&client, &third).unwrap();
+    let policy = super::PolicyFile::parse(b"version = 1\nmax_jobs = 7").unwrap().policy();
+    let said = inputs.in_words(&policy, 1);
+    for word in ["CASE", "S (", "allelic", "counts", "1: 1 datasets", "6 of 7 jobs left"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}

@@ -29,6 +29,13 @@ pub struct Totals {
     pub totals: ChunkRef,
 }
 
+impl Totals {
+    /// Every object: the units', then that of the weights.
+    pub fn objects(&self) -> impl Iterator<Item = ChunkRef> + '_ {
+        self.units.iter().map(|unit| unit.chunk).chain([self.totals])
+    }
+}
+
 impl Message for Totals {
     const KIND: Kind = Kind::Totals;
 

@@ -6,7 +6,7 @@ use he_core::commit::RoundError;
 use he_core::kernel::Engine;
 use he_core::params::Params;
 use he_core::result::SwitchedUnit;
-use he_core::share::{CombineError, DecryptionShare, ShareKind, combine};
+use he_core::share::{CombineError, DecryptionShare, ShareKind, ShareLedger, combine};
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::{ShareError, decryption_share, smudged_share};
 
@@ -46,6 +46,15 @@ fn a_share_is_a_function_of_key_result_job_and_kind() {
         assert!(!first.contains(&share.to_bytes(short)));
     }
     assert!(first[0] != first[1], "holders have noise of their own");
+    // Under one ledger a further job with the same C1 gets the same share: there is never a second noise on it.
+    let mut ledger = ShareLedger::restore(world.study, world.plan, []).unwrap();
+    let key = &world.holders[0];
+    let mut share = |job: &[u8]| {
+        let write = |_: &_| Ok::<(), core::convert::Infallible>(());
+        let admitted = ledger.admit(Digest::of(job), ShareKind::Open, &unit, write).unwrap();
+        smudged_share(&world.ring, key, &admitted, &unit).unwrap().to_bytes(short)
+    };
+    assert!(share(b"job") == first[0] && share(b"another job") == first[0]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::*;
 
-use super::store;
+use super::{load_block, store};
 
 /// Round keys of AES-128.
 pub(in crate::kernel) type RoundKeys = [[u64; 2]; 11];
@@ -65,12 +65,10 @@ fn halves_of(key: __m128i) -> [u64; 2] {
     [_mm_cvtsi128_si64(key) as u64, _mm_cvtsi128_si64(high) as u64]
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,aes,vaes")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,aes,vaes")]
 fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> u64 {
-    let keys: [__m512i; 11] = core::array::from_fn(|r| {
-        let [low, high] = keys[r].map(|half| half as i64);
-        _mm512_set_epi64(high, low, high, low, high, low, high, low)
-    });
+    let keys: [__m512i; 11] =
+        core::array::from_fn(|r| _mm512_broadcast_i64x2(load_block(&keys[r])));
     let (low, high) = (low as i64, high as i64);
     // Four consecutive counters; a step adds to the upper half of the upper word of each block.
     let next = |n: i64| n << 32;
@@ -114,9 +112,7 @@ fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> 
             largest = _mm512_max_epu64(largest, _mm512_set1_epi64(l as i64));
         }
     }
-    let mut all = [0; 8];
-    store(&mut all, largest);
-    all.into_iter().fold(0, u64::max)
+    _mm512_reduce_max_epu64(largest)
 }
 
 #[inline]

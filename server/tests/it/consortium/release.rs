@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use axum::body::Bytes;
 use gwas::wire::log::{Event, LogEntry, verify};
 use gwas::wire::status::{Action, JobState, ShareStatus, StudyStatus};
-use gwas::wire::{JobResult, ShareCommitment, SharePhase, Shares};
+use gwas::wire::{
+    JobInput, JobResult, Phenotype, RowSet, ShareCommitment, SharePhase, Shares, Study,
+};
 use he_core::Digest;
 
 use crate::common::consortium::{Site, few_planes, put_chunk, share_commitment, shares};
@@ -24,9 +26,13 @@ struct Computed {
 
 impl Computed {
     async fn new() -> Self {
+        Self::with(few_planes).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Study)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Running::start(config(folder.path())).await;
-        let (url, c) = (server.url(), Consortium::new(1, 10, few_planes));
+        let (url, c) = (server.url(), Consortium::new(1, 10, change));
         c.push_key(&url).await;
         let site = c.site(&c.owners[0], 2, 70, None);
         site.push(&url, &c).await;
@@ -74,6 +80,65 @@ impl Computed {
         let about = |t: &&gwas::wire::status::Todo| t.job == Some(self.result.job);
         status.todo.iter().filter(about).map(|t| (t.party, t.action)).collect()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_sums_nobody_shares_may_be_stopped_and_counts_no_more() {
+    use SharePhase::{Sums, Totals};
+    let limited = |study: &mut Study| {
+        few_planes(study);
+        study.limits.min_people = 1;
+        (study.limits.max_jobs, study.limits.min_changed_rows) = (1, 2);
+    };
+    let t = Computed::with(limited).await;
+    for holder in &t.c.holders {
+        t.commit(holder, Totals).await.ok(201);
+    }
+    let again = t.c.job(vec![t.site.input()], 2);
+    let refused = t.c.put_job(&t.url, &again).await.refused(422, "inconsistent");
+    assert!(refused.detail.contains("budget of 1 jobs"), "{refused:?}");
+    let cancel = format!("/v1/jobs/{}/cancel", t.result.job);
+    t.c.holders[0].post(&t.url, &cancel, "").await.refused(403, "forbidden");
+    t.c.coordinator.post(&t.url, &cancel, "").await.ok(200);
+    assert_eq!(t.state().await, JobState::Cancelled);
+    assert!(t.todo().await.is_empty());
+    t.share(&t.c.holders[0], Totals).await.refused(409, "conflict");
+
+    // Its totals may be known: a job that differs from it by one row is refused, though it counts no more.
+    let site = &t.site;
+    let rows = RowSet::new(2, |row| row == 0);
+    let fewer = Phenotype { participating: rows, ..site.phenotype.clone() };
+    World::put_message(&t.url, &site.owner, "phenotypes", &fewer, &[&site.owner]).await.ok(201);
+    let (dataset, grant) = (site.dataset_id, site.grant_id);
+    let phenotype = crate::common::objects::envelope(&fewer, &[]).0;
+    let fewer = t.c.job(vec![JobInput::Rows { dataset, phenotype, grant }], 3);
+    let refused = t.c.put_job(&t.url, &fewer).await.refused(422, "inconsistent");
+    assert!(refused.detail.contains("by 1;"), "{refused:?}");
+
+    // The next one can be stopped until somebody commits to its sums.
+    let result = t.c.run(&t.url, &again).await;
+    let result_id = Digest::of(&he_core::codec::encode(&result).unwrap());
+    let t = Computed { result, result_id, ..t };
+    for holder in &t.c.holders {
+        t.commit(holder, Totals).await.ok(201);
+    }
+    for holder in &t.c.holders {
+        t.share(holder, Totals).await.ok(201);
+    }
+    t.commit(&t.c.holders[1], Sums).await.ok(201);
+    let cancel = format!("/v1/jobs/{}/cancel", t.result.job);
+    t.c.coordinator.post(&t.url, &cancel, "").await.refused(409, "conflict");
+    assert_eq!(t.state().await, JobState::Releasing);
+    // A rebuilt index knows both.
+    let (folder, c) = (t._folder, t.c);
+    t.server.server.stop().await.unwrap();
+    std::fs::remove_file(folder.path().join("index.sqlite")).unwrap();
+    hegwas_server::maintain::reindex(folder.path(), true).await.unwrap();
+    let server = Running::start(config(folder.path())).await;
+    let status: StudyStatus = c.analyst.get(&server.url(), &c.path("/status")).await.ok(200).json();
+    let mut states: Vec<JobState> = status.jobs.iter().map(|job| job.state).collect();
+    states.sort_by_key(|state| *state == JobState::Releasing);
+    assert_eq!(states, [JobState::Cancelled, JobState::Releasing]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
