@@ -31,7 +31,8 @@ struct Entry<'a> {
 /// Shares for a key holder, or deals with its policy file.
 ///
 /// # Errors
-/// Those of [`run`]; a policy file that is none.
+/// When the key is none of the study's, its memory is damaged, the policy is none, or the log is not the one that was seen
+/// before; with `--once` also when a job is not shared.
 pub fn agent(command: &AgentCommand, console: &Console) -> Result<()> {
     match command {
         AgentCommand::Run(args) => run(args, console),

@@ -44,8 +44,12 @@ pub(super) fn invite(args: &InviteArgs, console: &Console) -> Result<()> {
     let token = token(args)?;
     let key =
         Did::new(token.verifying_key().to_bytes()).map_err(|e| Error::Internal(e.to_string()))?;
-    let expires = now().saturating_add(args.lasts.as_secs());
-    client.invite(&args.draft, &NewInvitation { key, role: args.role.into(), expires })?;
+    let (role, expires) = (args.role.into(), now().saturating_add(args.lasts.as_secs()));
+    // Of a file that was there before a crash the server may know already, with the end that it had then.
+    let known = client.draft(&args.draft)?.invitations;
+    if !known.iter().any(|i| i.key == key && i.role == role) {
+        client.invite(&args.draft, &NewInvitation { key, role, expires })?;
+    }
     console.note(format_args!(
         "send {} to the party you invite, and to nobody else: whoever has it can join in its place",
         args.out.display()
