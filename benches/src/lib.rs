@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod cohort;
 pub mod compare;
+pub mod consortium;
 mod error;
 pub mod finish;
 pub mod job;

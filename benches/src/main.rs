@@ -182,6 +182,15 @@ enum What {
         #[arg(long, default_value_t = 101)]
         repeats: usize,
     },
+    /// What a study of several parties costs each of them: key, grants, totals, shares; in this process
+    Consortium {
+        /// Key holders
+        #[arg(long, default_value_t = 3)]
+        holders: u32,
+        /// Sites, each with encrypted totals
+        #[arg(long, default_value_t = 20)]
+        sites: u32,
+    },
     /// `hegwas assoc` from files to table, compared with --plaintext
     Run {
         #[command(flatten)]
@@ -333,6 +342,7 @@ fn record(args: &RecordArgs, suite: &Suite) -> Result<()> {
         }),
         What::Encrypt { threads, repeats } => suite.encrypt(threads, *repeats),
         What::Job { people, threads, repeats } => suite.job(*people, *threads, *repeats),
+        What::Consortium { holders, sites } => suite.consortium(*holders, *sites),
         What::Run { shape, program } => {
             suite.run(&program.find()?, (shape.people, shape.variants), shape.threads)
         }

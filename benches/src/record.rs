@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consortium::Consortium;
 use crate::finish::costs::Finish;
 use crate::job::Job;
 use crate::kernel::Kernel;
@@ -31,6 +32,8 @@ pub enum Measured {
     Run(Run),
     /// PLINK on the same files.
     Plink(Plink),
+    /// A study of several parties.
+    Consortium(Consortium),
     /// A statistic finished under encryption.
     Finish(Finish),
     /// One scheme of the comparison, once.
@@ -47,6 +50,7 @@ impl Measured {
             Self::Job(_) => "job",
             Self::Run(_) => "run",
             Self::Plink(_) => "plink",
+            Self::Consortium(_) => "consortium",
             Self::Finish(_) => "finish",
             Self::Trial(_) => "trial",
         }
@@ -64,6 +68,7 @@ impl Measured {
             Self::Job(j) => format!("job {} {} {}", j.people, j.variants, j.threads),
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
+            Self::Consortium(c) => format!("consortium {} {} {}", c.holders, c.sites, c.threads),
             Self::Finish(f) => format!("finish {:?} {} {}", f.circuit, f.holders, f.threads),
             Self::Trial(t) => t.key(),
         }

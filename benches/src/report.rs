@@ -8,6 +8,7 @@ mod contrast;
 mod facts;
 mod finish;
 mod page;
+mod parties;
 mod plots;
 mod projection;
 mod published;
@@ -34,7 +35,7 @@ const FINISHING: &str = "docs/finishing.md";
 /// Makes the content of a block.
 type Block = (&'static str, fn(&Facts) -> String);
 /// Blocks of [`PERFORMANCE`].
-const BLOCKS: [Block; 10] = [
+const BLOCKS: [Block; 11] = [
     ("machine", tables::machine),
     ("bars", bars::bars),
     ("kernels", tables::kernels),
@@ -42,6 +43,7 @@ const BLOCKS: [Block; 10] = [
     ("jobs", tables::jobs),
     ("runs", tables::runs),
     ("stages", tables::stages),
+    ("consortium", parties::consortium),
     ("growth", tables::growth_table),
     ("plink", tables::plink),
     ("projection", projection::projection),

@@ -10,7 +10,7 @@ use crate::finish::costs::{Finished, measure as finish};
 use crate::kernel::SETS;
 use crate::machine::Stamp;
 use crate::record::{Measured, Record};
-use crate::{Result, job, kernel, path, plink, run, say};
+use crate::{Result, consortium, job, kernel, path, plink, run, say};
 
 /// People of the encryption measurement: more than one slab, so that its start does not count.
 pub const ENCRYPTED_PEOPLE: u32 = 1024;
@@ -142,6 +142,16 @@ impl Suite {
         self.keep(Measured::Job(job::measure(&folder, people, threads, repeats)?))
     }
 
+    /// `record consortium`.
+    ///
+    /// # Errors
+    /// Those of the measurement.
+    pub fn consortium(&self, holders: u32, sites: u32) -> Result<()> {
+        self.say(format_args!("a study of {holders} key holders and {sites} sites"));
+        let threads = rayon::current_num_threads();
+        self.keep(Measured::Consortium(consortium::measure(holders, sites, threads)?))
+    }
+
     /// `record run`.
     ///
     /// # Errors
@@ -197,6 +207,8 @@ impl Suite {
         self.encrypt(&[1, 2], REPEATS)?;
         self.job(200, 1, 101)?;
         self.job(200, 2, 101)?;
+        self.consortium(3, 20)?;
+        self.consortium(10, 20)?;
         for shape in RUNS {
             self.run(program, shape, 2)?;
             let large = u64::from(shape.0) * u64::from(shape.1) >= LARGE;

@@ -4,6 +4,7 @@ use he_core::Params;
 use he_core::kernel::Engine;
 
 use super::comparison::Recorded;
+use crate::consortium::Consortium;
 use crate::finish::costs::{Finish, Finished};
 use crate::job::Job;
 use crate::kernel::Kernel;
@@ -29,6 +30,8 @@ pub(super) struct Facts {
     pub(super) runs: Vec<Run>,
     /// PLINK.
     pub(super) plinks: Vec<Plink>,
+    /// Studies of several parties.
+    pub(super) consortia: Vec<Consortium>,
     /// Statistics finished under encryption.
     pub(super) finishes: Vec<Finish>,
     /// The comparison of schemes.
@@ -58,6 +61,7 @@ impl Facts {
                 Measured::Job(job) => facts.jobs.push(job),
                 Measured::Run(run) => facts.runs.push(run),
                 Measured::Plink(plink) => facts.plinks.push(plink),
+                Measured::Consortium(consortium) => facts.consortia.push(consortium),
                 Measured::Finish(finish) => facts.finishes.push(finish),
                 Measured::Trial(_) => {} // taken above
             }
