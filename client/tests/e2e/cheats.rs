@@ -361,6 +361,10 @@ fn what_was_tampered_with_is_refused_by_name() {
     let (other, bytes) = sign(Envelope::new(&other).unwrap());
     lie.answers.insert(format!("GET /v1/jobs/{other}"), bytes);
     lie.answers.insert(format!("GET /v1/jobs/{other}/shares"), b"[]".to_vec());
+    let mut status = forger.job_status(&job.parse().unwrap()).unwrap();
+    status.job = other;
+    let status = serde_json::to_vec(&status).unwrap();
+    lie.answers.insert(format!("GET /v1/jobs/{other}/status"), status);
     lie.words.push((job.clone(), other.to_string()));
     no_share(&world, &lie, &[&forged.to_string(), "not signed by one of the study's data owners"]);
 
