@@ -230,11 +230,14 @@ async fn a_lost_index_is_rebuilt() {
     assert_eq!(organiser.get(&url, &totals).await.ok(200).body, objects.last().unwrap()[..]);
     let stranger = Party::new();
     stranger.get(&url, &totals).await.refused(404, "not-found");
-    organiser
-        .get(&url, &format!("/v1/datasets/{}", second.dataset_id))
-        .await
-        .refused(404, "not-found");
-    owner.get(&url, &format!("/v1/datasets/{}", second.dataset_id)).await.ok(200);
+    let dataset = format!("/v1/datasets/{}", second.dataset_id);
+    stranger.get(&url, &dataset).await.refused(404, "not-found");
+    let genotypes = format!("/v1/chunks/{}", Digest::of(&second.genotypes[0]));
+    organiser.get(&url, &genotypes).await.refused(404, "not-found");
+    for path in [&dataset, &genotypes] {
+        owner.get(&url, path).await.ok(200);
+    }
+    organiser.get(&url, &dataset).await.ok(200);
     let keys = format!("/v1/studies/{}/keys", second.study_id);
     assert_eq!(owner.get(&url, &keys).await.ok(200).json::<Vec<KeyContribution>>().len(), 1);
     if cancelled {
