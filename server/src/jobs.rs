@@ -30,6 +30,10 @@ pub use runner::{Runner, start};
 pub use source::StoredChunks;
 pub use work::{Work, totals_groups};
 
+/// States from which [`Jobs::end`] ends a job: it has no result.
+pub const ENDED_FROM: [JobState; 4] =
+    [JobState::Draft, JobState::Authorized, JobState::Running, JobState::Failed];
+
 /// Handles to the jobs of this process.
 #[derive(Default)]
 pub struct Jobs {
@@ -125,8 +129,7 @@ impl Jobs {
         to: JobState,
         error: Option<&str>,
     ) -> Result<bool, ApiError> {
-        let from = [JobState::Draft, JobState::Authorized, JobState::Running, JobState::Failed];
-        if !app.index.transition(id, &from, to, error).await? {
+        if !app.index.transition(id, &ENDED_FROM, to, error).await? {
             return Ok(false);
         }
         if let Some(entry) = self.lock().get(id) {

@@ -183,15 +183,22 @@ pub async fn advance(app: &Arc<App>, id: &Digest) -> Result<(), ApiError> {
     app.jobs.publish(app, id).await
 }
 
-/// Whether a job of several key holders has a result whose sums none of them has committed to share.
+/// Whether a job of several key holders has a result of which none of them has committed to share more than the totals.
 ///
 /// # Errors
 /// Those of index and store.
 pub async fn is_undecided(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiError> {
     let open = [JobState::Computed, JobState::Releasing].contains(&job.state);
-    let committed = app.index.once(&job.job, Slot::Commitment(SharePhase::Sums)).await?;
     let study = app.load::<Study>(&job.study).await?.message;
-    Ok(open && study.is_shared() && committed.is_empty())
+    if !open || !study.is_shared() {
+        return Ok(false);
+    }
+    for phase in study.phases().iter().filter(|phase| **phase != SharePhase::Totals) {
+        if !app.index.once(&job.job, Slot::Commitment(*phase)).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Ends the release of a job: it does not count in the study's budget any more. Its result stays, and so does the limit on jobs

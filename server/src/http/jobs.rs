@@ -17,7 +17,8 @@ use super::manifests::{self, envelope, owned, readable};
 use super::{Answer, chunks, schema};
 use crate::app::{App, blocking, uninterrupted};
 use crate::error::ApiError;
-use crate::index::{Added, is_final};
+use crate::index::Added;
+use crate::jobs::ENDED_FROM;
 use crate::records::Record;
 use crate::release;
 use crate::store::Class;
@@ -127,7 +128,7 @@ pub(super) async fn status(
     Ok(Json(status_of(&app, &name).await?).into_response())
 }
 
-/// Stops a job that has no result yet, or one of several key holders of whose sums nobody has committed to a share.
+/// Stops a job that has no result yet, or one of several key holders of which nobody has committed to share more than the totals.
 #[utoipa::path(
     post, path = "/v1/jobs/{digest}/cancel", tag = "jobs", params(schema::Name),
     responses(
@@ -152,8 +153,8 @@ pub(super) async fn cancel(
     }
     let turn = app.turn().await;
     let before = status_of(&app, &name).await?;
-    let stops = !is_final(before.state)
-        || matches!(before.state, JobState::Cancelled | JobState::Failed)
+    let stops = ENDED_FROM.contains(&before.state)
+        || before.state == JobState::Cancelled
         || release::is_undecided(&app, &before).await?;
     if !stops {
         return Err(ApiError::Conflict("the job has ended"));

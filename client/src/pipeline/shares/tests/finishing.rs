@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use gwas::wire::status::ShareStatus;
+
 use super::*;
 
 const PEOPLE: usize = 150;
@@ -83,9 +85,10 @@ fn column(path: &str, name: &str) -> HashMap<String, f64> {
     lines.map(row).collect()
 }
 
-/// Runs holders' agents until a job is released; the server is killed once while it finishes the statistic.
+/// Runs holders' agents until a job is released; the server is killed once while it finishes the statistic, and asked to stop the
+/// job once it is decided.
 fn release(world: &mut World, job: &Digest) {
-    let mut killed = false;
+    let (mut killed, mut refused) = (false, 0);
     for _ in 0..40 {
         for holder in HOLDERS {
             world.agent(holder, &[]).unwrap();
@@ -94,10 +97,18 @@ fn release(world: &mut World, job: &Digest) {
                 world.restart();
                 killed = true;
             }
+            let shares = world.client("coordinator").share_statuses(job).unwrap();
+            let decided = |s: &ShareStatus| s.phase != SharePhase::Totals && s.commitment.is_some();
+            if shares.iter().any(decided) {
+                let said = world.run("coordinator", &["run", "cancel", &job.to_string()]);
+                assert!(said.unwrap_err().to_string().contains("has ended"));
+                refused += 1;
+            }
         }
         let client = world.client("coordinator");
         if client.job_status(job).unwrap().state == JobState::Released {
             assert!(killed, "the server was not seen finishing");
+            assert!(refused > 3, "between refresh and release");
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(500));
