@@ -318,9 +318,3 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
         JobState::Revoked => "revoked",
     }
 }
-
-/// Whether the server does nothing more for a job in this state.
-pub fn is_final(state: JobState) -> bool {
-    use JobState::{Authorized, Draft, Finishing, Running};
-    !matches!(state, Draft | Authorized | Running | Finishing)
-}

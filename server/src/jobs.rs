@@ -21,7 +21,6 @@ use tokio::sync::{Notify, watch};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::index::is_final;
 
 pub use block::run_block;
 pub use error::BlockError;
@@ -73,7 +72,7 @@ impl Jobs {
         id: &Digest,
     ) -> Result<watch::Receiver<JobStatus>, ApiError> {
         let status = app.index.job(id).await?.ok_or(ApiError::NotFound("job"))?;
-        if is_final(status.state) {
+        if status.state.is_final() {
             return Ok(watch::channel(status).1);
         }
         let receiver = self.enter(*id, status).0;
@@ -103,7 +102,7 @@ impl Jobs {
         let status = app.index.job(id).await?;
         let mut live = self.lock();
         match status {
-            Some(status) if !is_final(status.state) => {
+            Some(status) if !status.state.is_final() => {
                 if let Some(entry) = live.get(id) {
                     entry.status.send_replace(status);
                 }

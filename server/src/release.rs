@@ -110,7 +110,7 @@ async fn totals(app: &App, study: &Digest) -> Result<Vec<Listed>, ApiError> {
 /// Whose turn it is in the release of a job: nobody's before it is computed, after it is released, while it is finished, and
 /// where one party holds the key alone and nothing is finished.
 async fn job_todo(app: &App, study: &Study, job: &JobStatus) -> Result<Vec<Todo>, ApiError> {
-    if ![JobState::Computed, JobState::Releasing].contains(&job.state) {
+    if !job.state.is_open() {
         return Ok(Vec::new());
     }
     for (slot, action) in study.phases().iter().flat_map(|phase| steps(*phase)) {
@@ -155,7 +155,7 @@ pub async fn share_statuses(app: &Arc<App>, job: &JobStatus) -> Result<Vec<Share
 pub async fn advance(app: &Arc<App>, id: &Digest) -> Result<(), ApiError> {
     let Some(job) = app.index.job(id).await? else { return Ok(()) };
     let study = app.load::<Study>(&job.study).await?.message;
-    let from = [JobState::Computed, JobState::Releasing];
+    let from = JobState::OPEN;
     let complete = async |phase: SharePhase| {
         let shared = app.index.once(id, Slot::Shares(phase)).await?.len();
         Ok::<_, ApiError>(shared == study.key_holders.len())
@@ -188,9 +188,8 @@ pub async fn advance(app: &Arc<App>, id: &Digest) -> Result<(), ApiError> {
 /// # Errors
 /// Those of index and store.
 pub async fn is_undecided(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiError> {
-    let open = [JobState::Computed, JobState::Releasing].contains(&job.state);
     let study = app.load::<Study>(&job.study).await?.message;
-    if !open || !study.is_shared() {
+    if !job.state.is_open() || !study.is_shared() {
         return Ok(false);
     }
     for phase in study.phases().iter().filter(|phase| **phase != SharePhase::Totals) {
@@ -207,9 +206,8 @@ pub async fn is_undecided(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiEr
 /// # Errors
 /// Those of index and store.
 pub async fn withdraw(app: &Arc<App>, job: &JobStatus) -> Result<bool, ApiError> {
-    let from = [JobState::Computed, JobState::Releasing];
     let done = is_undecided(app, job).await?
-        && app.index.transition(&job.job, &from, JobState::Cancelled, None).await?;
+        && app.index.transition(&job.job, &JobState::OPEN, JobState::Cancelled, None).await?;
     if done {
         app.metrics.job(JobState::Cancelled);
         app.jobs.publish(app, &job.job).await?;

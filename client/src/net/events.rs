@@ -2,19 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use gwas::wire::status::{JobState, JobStatus};
+use gwas::wire::status::JobStatus;
 use he_core::Digest;
 use ureq::http::Method;
 
 use super::routes::MAX_STATUS;
 use super::send::{Call, random};
 use super::{Client, NetError};
-
-/// Whether a job will not be computed any further.
-fn settled(state: JobState) -> bool {
-    use JobState::{Authorized, Draft, Finishing, Running};
-    !matches!(state, Draft | Authorized | Running | Finishing)
-}
 
 impl Client {
     /// Waits until a job is computed, or ended otherwise; `each` sees every status on the way. A broken stream is joined
@@ -83,7 +77,7 @@ impl Client {
                 return Err(malformed("an event is about another job".into()));
             }
             each(&status);
-            if settled(status.state) {
+            if status.state.is_final() {
                 return Ok(Some(status));
             }
         }

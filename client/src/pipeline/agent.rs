@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use gwas::wire::status::{JobState, StudyPhase};
+use gwas::wire::status::StudyPhase;
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core_secret::HolderKey;
@@ -156,8 +156,7 @@ fn round(
         return Ok(None);
     }
     let ask = |job: &Digest, in_words: &str| asks.ask(job, in_words);
-    let open = [JobState::Computed, JobState::Releasing];
-    for job in status.jobs.iter().filter(|job| open.contains(&job.state)) {
+    for job in status.jobs.iter().filter(|job| job.state.is_open()) {
         let refusal = loop {
             match holder.step(job, &ask) {
                 Ok(Some(done)) => report(holder, Some(job.job), done)?,

@@ -32,6 +32,21 @@ pub enum JobState {
     Revoked,
 }
 
+impl JobState {
+    /// Whether the server does nothing more for the job by itself.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Draft | Self::Authorized | Self::Running | Self::Finishing)
+    }
+
+    /// Whether holders may commit to shares and share: there is a result, and it is not released yet.
+    pub fn is_open(self) -> bool {
+        Self::OPEN.contains(&self)
+    }
+
+    /// The states of which [`JobState::is_open`] holds.
+    pub const OPEN: [Self; 2] = [Self::Computed, Self::Releasing];
+}
+
 /// Status of a job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct JobStatus {

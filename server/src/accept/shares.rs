@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use gwas::finish::FinishPlan;
-use gwas::wire::status::JobState;
 use gwas::wire::{Did, Job, JobResult, Refresh, ShareCommitment, SharePhase, Shares, Study};
 use he_core::Digest;
 use he_core::ceremony::share_round;
@@ -65,8 +64,7 @@ struct Rounds {
 
 async fn rounds(offered: &Offered<'_>, id: &Digest, phase: SharePhase) -> Result<Rounds, ApiError> {
     let status = offered.app.index.job(id).await?.ok_or(ApiError::NotFound("job"))?;
-    let open = [JobState::Computed, JobState::Releasing].contains(&status.state);
-    let Some(name) = status.result.filter(|_| open) else {
+    let Some(name) = status.result.filter(|_| status.state.is_open()) else {
         return Err(ApiError::Conflict(
             "the job has no result to share, or it is released already",
         ));

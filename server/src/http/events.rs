@@ -14,7 +14,6 @@ use super::extract::{Caller, Named};
 use super::manifests::readable;
 use super::{Answer, schema};
 use crate::app::App;
-use crate::index::is_final;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -45,7 +44,7 @@ pub(super) async fn events(
         }
         let status = watched.borrow_and_update().clone();
         let event = Event::default().event("status").json_data(&status).ok()?;
-        let next = (!is_final(status.state)).then_some((watched, stopping, false));
+        let next = (!status.state.is_final()).then_some((watched, stopping, false));
         Some((Ok::<_, Infallible>(event), next))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())

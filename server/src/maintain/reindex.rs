@@ -374,8 +374,7 @@ impl Rebuild {
                 (false, true) => JobState::Authorized,
                 (false, false) => JobState::Revoked,
             };
-            let result = [JobState::Computed, JobState::Releasing];
-            let from = if to == JobState::Cancelled { &result[..] } else { &[] };
+            let from = if to == JobState::Cancelled { &JobState::OPEN[..] } else { &[] };
             let from = [&[JobState::Running], from].concat();
             self.app.index.transition(job, &from, to, None).await?;
             self.finish(job).await?;

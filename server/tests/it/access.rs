@@ -283,7 +283,7 @@ async fn an_expired_grant_revokes_the_job() {
     server.offset.store(4000, std::sync::atomic::Ordering::Relaxed);
     let status = loop {
         let status = server.server.app.index.job(&world.job_id).await.unwrap().unwrap();
-        if hegwas_server::index::is_final(status.state) {
+        if status.state.is_final() {
             break status;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -6,14 +6,13 @@ use he_core::codec::decode;
 use he_core::result::SwitchedUnit;
 use he_core::{Digest, PlanRequest};
 use hegwas_server::config::Config;
-use hegwas_server::index::is_final;
 
 use crate::common::{Party, Running, World, config};
 
 /// Runs a world's job and returns the result with its objects' bytes.
 pub async fn run(url: &str, world: &World) -> (JobResult, Vec<Vec<u8>>) {
     world.put_job(url).await.ok(201);
-    let status = world.owner.wait(url, &world.job_id, |s| is_final(s.state)).await;
+    let status = world.owner.wait(url, &world.job_id, |s| s.state.is_final()).await;
     assert_eq!((status.state, status.error), (JobState::Computed, None));
     assert_eq!(status.done, status.total);
     let path = format!("/v1/jobs/{}/result", world.job_id);

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use gwas::wire::status::JobState;
-use hegwas_server::index::is_final;
 
 use crate::common::{Party, World};
 use crate::flow::run;
@@ -84,7 +83,7 @@ async fn killed_in_the_middle_of_a_job_it_finishes_with_the_same_bytes() {
         let status = world.owner.wait(&process.url, &world.job_id, |_| true).await;
         assert!(status.done >= done);
     }
-    let status = world.owner.wait(&process.url, &world.job_id, |s| is_final(s.state)).await;
+    let status = world.owner.wait(&process.url, &world.job_id, |s| s.state.is_final()).await;
     assert_eq!((status.state, status.error), (JobState::Computed, None));
     let memory = peak_memory(process.child.id());
     assert!(memory < 400 << 20, "{memory} bytes");
@@ -126,7 +125,7 @@ async fn memory_stays_flat_with_the_largest_parameters() {
         World::put_message(&process.url, &owner, "grants", &latest, &signers),
     );
     assert_eq!([job.status, one.status, two.status], [201; 3]);
-    let status = owner.wait(&process.url, &world.job_id, |s| is_final(s.state)).await;
+    let status = owner.wait(&process.url, &world.job_id, |s| s.state.is_final()).await;
     assert_eq!((status.state, status.error), (JobState::Computed, None));
     let memory = peak_memory(process.child.id());
     assert!(memory < 400 << 20, "{memory} bytes");

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gwas::wire::status::{ChunkQuery, JobState, JobStatus, KeyContribution};
 use he_core::Digest;
-use hegwas_server::index::is_final;
 use hegwas_server::maintain::{check, reindex, verify};
 use hegwas_server::server::Data;
 use hegwas_server::store::{Class, Object, ObjectStore, Upload};
@@ -90,7 +89,7 @@ async fn a_full_disk_is_said_and_leaves_nothing_half_written() {
     let (id, bytes) = crate::common::objects::envelope(&world.job, &[owner]);
     let path = format!("/v1/jobs/{id}");
     owner.put(&url, &path, bytes.clone()).await.ok(201);
-    let computed = owner.wait(&url, &id, |s| is_final(s.state)).await;
+    let computed = owner.wait(&url, &id, |s| s.state.is_final()).await;
     assert_eq!(computed.state, JobState::Computed);
     let mut second = World { job: gwas::wire::Job { created: 5, ..world.job.clone() }, ..world };
     second.rename();
@@ -107,12 +106,12 @@ async fn a_full_disk_is_said_and_leaves_nothing_half_written() {
     });
     second.owner.put(&url, &path, bytes.clone()).await.ok(201);
     filled.await.unwrap();
-    let failed: JobStatus = second.owner.wait(&url, &id, |s| is_final(s.state)).await;
+    let failed: JobStatus = second.owner.wait(&url, &id, |s| s.state.is_final()).await;
     if failed.state == JobState::Failed {
         assert!(failed.error.unwrap().contains("no space left"));
         off();
         second.owner.put(&url, &path, bytes).await.ok(200);
-        let again = second.owner.wait(&url, &id, |s| is_final(s.state)).await;
+        let again = second.owner.wait(&url, &id, |s| s.state.is_final()).await;
         assert_eq!(again.state, JobState::Computed);
     }
     assert!(files(folder.path()) > stored);
@@ -142,7 +141,7 @@ async fn a_damaged_chunk_fails_the_job_until_it_is_pushed_again() {
         damage(&path);
         let answer = world.put_job(&url).await;
         assert!(matches!(answer.status, 200 | 201));
-        let status = owner.wait(&url, &world.job_id, |s| is_final(s.state)).await;
+        let status = owner.wait(&url, &world.job_id, |s| s.state.is_final()).await;
         if status.state == JobState::Computed {
             return; // the second round finds every unit stored: nothing to read any more
         }
@@ -155,7 +154,7 @@ async fn a_damaged_chunk_fails_the_job_until_it_is_pushed_again() {
         assert_eq!(missing.json::<ChunkQuery>().digests, [victim]);
         world.put_chunk(&url, &world.genotypes[0]).await.ok(200);
         world.put_job(&url).await.ok(200);
-        let status = owner.wait(&url, &world.job_id, |s| is_final(s.state)).await;
+        let status = owner.wait(&url, &world.job_id, |s| s.state.is_final()).await;
         assert_eq!((status.state, status.error), (JobState::Computed, None));
     }
 }
@@ -183,7 +182,7 @@ async fn words_of_a_later_limb_are_checked_before_use() {
     world.rename();
     world.push(&url).await;
     world.put_job(&url).await.ok(201);
-    let status = world.owner.wait(&url, &world.job_id, |s| is_final(s.state)).await;
+    let status = world.owner.wait(&url, &world.job_id, |s| s.state.is_final()).await;
     assert_eq!(status.state, JobState::Failed);
     assert!(status.error.unwrap().contains(&Digest::of(&world.genotypes[0]).to_string()));
 }

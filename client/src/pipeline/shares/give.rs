@@ -1,6 +1,6 @@
 //! A key holder's side: one step after the other, each of which may be repeated after a crash.
 
-use gwas::wire::status::{JobState, JobStatus, ShareStatus};
+use gwas::wire::status::{JobStatus, ShareStatus};
 use gwas::wire::{
     ChunkRef, GroupSize, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares,
     Study,
@@ -59,7 +59,7 @@ impl Holder<'_> {
         };
         for phase in self.study.message.phases().iter().copied() {
             let waits = phase == SharePhase::Values && status.finished.is_none();
-            if waits || ![JobState::Computed, JobState::Releasing].contains(&status.state) {
+            if waits || !status.state.is_open() {
                 return Ok(None);
             }
             let own = statuses.iter().find(|s| s.party == me && s.phase == phase);

@@ -254,7 +254,7 @@ impl Consortium {
     pub async fn run(&self, url: &str, job: &Job) -> JobResult {
         self.put_job(url, job).await.ok(201);
         let id = envelope(job, &[]).0;
-        let computed = |s: &gwas::wire::status::JobStatus| hegwas_server::index::is_final(s.state);
+        let computed = |s: &gwas::wire::status::JobStatus| s.state.is_final();
         let status = self.coordinator.wait(url, &id, computed).await;
         assert_eq!(status.error, None);
         let path = format!("/v1/jobs/{id}/result");
