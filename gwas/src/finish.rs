@@ -6,6 +6,8 @@
 //! variant has the reference frequency 1/2: then its spread relative to the reference, `t(T-t)/(T^2/4)`, lies in [0, 1]
 //! whatever the data are, and its chi-square below T, so that no value can destroy a ciphertext.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use he_core::arith::Ring;
 use he_core::ckks::circuits::{Excluded, Offset, Scaling, Variant, chi_square};
 use he_core::ckks::{
@@ -13,7 +15,7 @@ use he_core::ckks::{
     Evaluator, INPUT_SCALE, LinearMap, MaskCiphertext, RefreshError, ReleaseError, RelinKey,
     RelinShare, StatisticError, StatisticPlan, StatisticRequest, Test, refreshed,
 };
-use he_core::codec::{CodecError, HEADER_LEN, Header};
+use he_core::codec::{CodecError, HEADER_LEN, Header, Kind};
 use he_core::layout::BODIES;
 use he_core::public_key::PublicShare;
 use he_core::result::SwitchedUnit;
@@ -147,6 +149,11 @@ impl FinishPlan {
         first..first.saturating_add(self.slots()).min(self.variants)
     }
 
+    /// [`Refresh::lengths`] of a job whose result has `units` units.
+    pub fn refresh_lengths(&self, units: usize) -> [usize; 3] {
+        [units, 2 * self.batches() as usize, self.params().digits()]
+    }
+
     /// The groups of blocks, as units of a result have them, in which the variants of a batch stand.
     pub fn groups(&self, batch: u32) -> core::ops::Range<u32> {
         let unit = self.block * BODIES as u32;
@@ -267,13 +274,16 @@ pub struct Inputs<'a> {
 /// Where objects come from: bytes that are what their digest says.
 pub type Read<'a, E> = dyn Fn(&ChunkRef) -> Result<Vec<u8>, E> + 'a;
 
-/// Evaluates the batches of a job. Memory: the relinearisation key, the tables of the ring, and one batch.
+/// Evaluates the batches of a job. Memory: the relinearisation key, the tables of the ring, one batch, and the masked sums of the
+/// units in which it stands.
 pub struct Evaluation<'a> {
     inputs: Inputs<'a>,
     plan: FinishPlan,
     first_ring: Ring,
     ring: CkksRing,
     key: RelinKey,
+    /// The masked sums of the unit that was used last: the next batch may stand in it too.
+    last: Mutex<Option<(u32, Arc<Vec<i128>>)>>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -301,7 +311,7 @@ impl<'a> Evaluation<'a> {
         }
         let key = key.map_err(FinishError::from)?;
         let first_ring = Ring::new(inputs.study.plan.params());
-        Ok(Self { inputs, plan, first_ring, ring, key })
+        Ok(Self { inputs, plan, first_ring, ring, key, last: Mutex::default() })
     }
 
     /// How the statistic is computed.
@@ -314,11 +324,23 @@ impl<'a> Evaluation<'a> {
         &self.ring
     }
 
-    /// The masked sums of every ciphertext of a unit, `[body][channel][coefficient]`.
-    ///
-    /// # Errors
-    /// When an object is missing or is none, or shares do not add up to masked sums.
-    pub fn masked<E: From<FinishError>>(
+    /// The masked sums of the ciphertexts of a unit, those of the last one kept.
+    fn masked<E: From<FinishError>>(
+        &self,
+        group: u32,
+        read: &Read<'_, E>,
+    ) -> Result<Arc<Vec<i128>>, E> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, unit)) = last.as_ref().filter(|(known, _)| *known == group) {
+            return Ok(Arc::clone(unit));
+        }
+        let unit = Arc::new(self.combined(group, read)?);
+        *last = Some((group, Arc::clone(&unit)));
+        Ok(unit)
+    }
+
+    /// The masked sums of every ciphertext of a unit, `[body][channel][coefficient]`, from the holders' shares.
+    fn combined<E: From<FinishError>>(
         &self,
         group: u32,
         read: &Read<'_, E>,
@@ -342,21 +364,28 @@ impl<'a> Evaluation<'a> {
         Ok(combine_refreshed(&self.first_ring, plan, &unit, &shares).map_err(FinishError::from)?)
     }
 
-    /// Evaluates a batch, whose units' masked sums `unit` gives: the bytes of its result.
+    /// Evaluates a batch. Fastest where batches are asked for in their order.
     ///
     /// # Errors
-    /// When an object is missing or is none.
-    pub fn batch<'u, E: From<FinishError>>(
+    /// When an object is missing or is none, or shares do not add up to masked sums.
+    pub fn batch<E: From<FinishError>>(
         &self,
         batch: u32,
-        unit: impl Fn(u32) -> &'u [i128],
         read: &Read<'_, E>,
     ) -> Result<EvaluatedResult, E> {
+        let groups = self.plan.groups(batch);
+        let first = groups.start;
+        let units: Vec<Arc<Vec<i128>>> =
+            groups.map(|group| self.masked(group, read)).collect::<Result<_, E>>()?;
+        let unit = |group: u32| {
+            let unit = group.checked_sub(first).and_then(|i| units.get(i as usize));
+            unit.map_or(&[][..], |unit| unit.as_slice())
+        };
         let Inputs { presence, refreshes, result, .. } = &self.inputs;
         let groups = refreshes.first().map_or(&[][..], |refresh| &refresh.groups);
         let maps = self.plan.maps(batch, presence, groups)?;
         let job = result.job;
-        let masked = [1, 0].map(|channel| self.plan.gather(batch, channel, &unit));
+        let masked = [1, 0].map(|channel| self.plan.gather(batch, channel, unit));
         let [cases, all] = [0, 1].map(|i| masked.get(i).map_or(&[][..], Vec::as_slice));
         let form = |spread: bool, map: &LinearMap, masked: &[&[i128]]| {
             let number = ciphertext_number(batch, spread);
@@ -388,10 +417,8 @@ fn check(inputs: &Inputs<'_>, plan: &FinishPlan) -> Result<(), FinishError> {
         return Err(FinishError::Objects);
     }
     let units = result.objects(SharePhase::Sums).count();
-    let counts = (units, 2 * plan.batches() as usize, plan.params().digits());
     for refresh in refreshes {
-        let found = (refresh.shares.len(), refresh.masks.len(), refresh.relinearisation.len());
-        if found != counts {
+        if refresh.lengths() != plan.refresh_lengths(units) {
             return Err(FinishError::Objects);
         }
         let same = refreshes.first().is_some_and(|first| first.groups == refresh.groups);
@@ -412,6 +439,10 @@ pub struct KeyContributions {
 }
 
 impl KeyContributions {
+    /// Longest reveal of contributions in bytes: a header, what opens the commitment, and both objects with their headers.
+    pub const REVEAL_LIMIT: u64 =
+        Kind::PublicShare.limit() + Kind::CkksPublicShare.limit() + 64 + 3 * HEADER_LEN as u64;
+
     /// Reads what a holder revealed.
     ///
     /// # Errors

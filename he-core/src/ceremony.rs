@@ -27,10 +27,9 @@ pub fn public_key<'a>(
     commitments: &Commitments,
     reveals: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<PublicKey, RoundError> {
-    let study = expect(commitments, Purpose::PublicKey)?;
+    expect(commitments, Purpose::PublicKey)?;
     let objects = commitments.open(reveals)?;
-    let read = |bytes: &[u8]| PublicShare::from_bytes(bytes, params, study);
-    Ok(PublicKey::sum(params, study, &each(commitments, &objects, read)?))
+    public_key_of(params, commitments, objects.iter().map(Vec::as_slice))
 }
 
 /// [`public_key`], from the contributions in what was revealed: `contributions` are all or the beginning of what
@@ -45,9 +44,9 @@ pub fn public_key_of<'a>(
     contributions: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<PublicKey, RoundError> {
     let study = expect(commitments, Purpose::PublicKey)?;
-    let objects: Vec<Vec<u8>> = contributions.into_iter().map(<[u8]>::to_vec).collect();
-    let missing = commitments.parties().skip(objects.len()).map(str::to_owned);
-    let missing: Vec<String> = missing.collect();
+    let objects: Vec<&[u8]> = contributions.into_iter().collect();
+    let missing: Vec<String> =
+        commitments.parties().skip(objects.len()).map(str::to_owned).collect();
     if !missing.is_empty() {
         return Err(RoundError::Missing(missing));
     }
@@ -79,14 +78,14 @@ fn expect(commitments: &Commitments, purpose: Purpose) -> Result<Digest, RoundEr
 
 fn each<T>(
     commitments: &Commitments,
-    objects: &[Vec<u8>],
+    objects: &[impl AsRef<[u8]>],
     read: impl Fn(&[u8]) -> Result<T, crate::codec::CodecError>,
 ) -> Result<Vec<T>, RoundError> {
     let named = commitments.parties().zip(objects);
     named
         .map(|(party, bytes)| {
             let malformed = |source| RoundError::Malformed { party: party.to_owned(), source };
-            read(bytes).map_err(malformed)
+            read(bytes.as_ref()).map_err(malformed)
         })
         .collect()
 }

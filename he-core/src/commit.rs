@@ -129,13 +129,28 @@ impl Reveal {
 
     /// Reads a reveal of that round; the revealed object is read by whoever knows its kind.
     pub fn from_bytes(bytes: &[u8], round: Round) -> Result<Self, CodecError> {
-        let (header, body) = Header::split(bytes, Kind::Reveal)?;
+        let (header, seen, nonce, object) = parts(bytes)?;
         round.expect(&header)?;
-        let short = || CodecError::Counts("a reveal has 64 bytes before the object");
-        let (seen, rest) = body.split_first_chunk().ok_or_else(short)?;
-        let (nonce, object) = rest.split_first_chunk().ok_or_else(short)?;
         Ok(Self { round, seen: Digest(*seen), nonce: *nonce, object: object.to_vec() })
     }
+}
+
+/// The object in a reveal of whatever round, which nothing was checked of.
+///
+/// # Errors
+///
+/// When the bytes are no reveal.
+pub fn revealed_object(bytes: &[u8]) -> Result<&[u8], CodecError> {
+    parts(bytes).map(|(.., object)| object)
+}
+
+/// Header, digest of the commitments that were seen, nonce, object.
+fn parts(bytes: &[u8]) -> Result<(Header, &[u8; 32], &[u8; 32], &[u8]), CodecError> {
+    let (header, body) = Header::split(bytes, Kind::Reveal)?;
+    let short = || CodecError::Counts("a reveal has 64 bytes before the object");
+    let (seen, rest) = body.split_first_chunk().ok_or_else(short)?;
+    let (nonce, object) = rest.split_first_chunk().ok_or_else(short)?;
+    Ok((header, seen, nonce, object))
 }
 
 /// What is wrong with a round, and whose doing it is.

@@ -27,7 +27,7 @@ pub enum ShareKind {
 
 impl ShareKind {
     /// Number in the header of a share.
-    fn code(self) -> u32 {
+    pub fn code(self) -> u32 {
         match self {
             Self::Open => 0,
             Self::Refresh => 1,

@@ -9,6 +9,7 @@ use gwas::wire::{
 };
 use he_core::arith::pack::packed_len;
 use he_core::codec::{CodecError, HEADER_LEN, Header, Kind, decode};
+use he_core::commit::revealed_object;
 use he_core::layout::TILE_BYTES;
 use he_core::share::ShareRecord;
 use he_core::{Digest, Params};
@@ -101,8 +102,7 @@ fn round(path: &Path, header: &Header, bytes: &[u8]) -> Result<Report, CodecErro
     if header.kind == Kind::Commitment {
         return Ok(report);
     }
-    // Digest of the commitments that were seen, nonce, object.
-    let object = bytes.get(HEADER_LEN + 64..).unwrap_or_default();
+    let object = revealed_object(bytes)?;
     let inside = Header::parse(object)?;
     Header::split(object, inside.kind)?;
     Ok(report.with("reveals", inside.kind.name()))

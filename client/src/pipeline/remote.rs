@@ -10,7 +10,7 @@ use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ceremony::{key_round, public_key_of};
 use he_core::ckks::{CkksPublicKey, CkksRing};
-use he_core::codec::{CodecError, HEADER_LEN, Kind};
+use he_core::codec::CodecError;
 use he_core::commit::{Commitments, RoundError};
 use he_core::public_key::PublicKey;
 use he_core_secret::ckks::CkksHolderKey;
@@ -101,9 +101,8 @@ fn contributions(client: &Client, study: (Digest, &Study)) -> Result<(Commitment
     let commitments = commitments(client, study)?;
     let mut revealed = Vec::new();
     for key in client.study_keys(&study.0)? {
-        let limit = Kind::PublicShare.limit() + Kind::CkksPublicShare.limit();
-        let limit = limit + 64 + 3 * HEADER_LEN as u64;
-        revealed.push((key.party.to_string(), client.get_object_bytes(&key.chunk, limit)?));
+        let bytes = client.get_object_bytes(&key.chunk, KeyContributions::REVEAL_LIMIT)?;
+        revealed.push((key.party.to_string(), bytes));
     }
     let revealed = revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
     let objects = commitments.open(revealed).map_err(waiting)?;

@@ -7,7 +7,7 @@ use gwas::wire::{Did, Job, JobResult, Refresh, ShareCommitment, SharePhase, Shar
 use he_core::Digest;
 use he_core::ceremony::share_round;
 use he_core::codec::{Kind, decode};
-use he_core::commit::{Commitment, Commitments};
+use he_core::commit::{Commitment, Commitments, revealed_object};
 
 use super::{Offered, grants_in_force, load_finished, load_result, require};
 use crate::app::App;
@@ -205,13 +205,11 @@ async fn refreshing(
     let refresh = open_refresh(offered.app, study, (job, &id), holder, bytes).await?;
     let plan = FinishPlan::new(study).map_err(|e| ApiError::Refused(e.to_string()))?;
     let units = result.units.len();
-    let counts = (units, 2 * plan.batches() as usize, plan.params().digits());
-    let found = (refresh.shares.len(), refresh.masks.len(), refresh.relinearisation.len());
+    let lengths @ [shares, masks, keys] = plan.refresh_lengths(units);
     require(
-        found == counts,
+        refresh.lengths() == lengths,
         &format!(
-            "a refresh of this job has {} shares, {} mask ciphertexts and {} key contributions",
-            counts.0, counts.1, counts.2
+            "a refresh of this job has {shares} shares, {masks} mask ciphertexts and {keys} key contributions"
         ),
     )?;
     let study_id = offered.app.index.job(job).await?.ok_or(ApiError::NotFound("job"))?.study;
@@ -246,9 +244,7 @@ async fn refreshing(
 /// # Errors
 /// When there is none.
 pub fn opened_refresh(bytes: &[u8]) -> Result<Refresh, ApiError> {
-    let (_, body) = he_core::codec::Header::split(bytes, Kind::Reveal)?;
-    // What was seen and the nonce come before the object.
-    Ok(decode(body.get(64..).unwrap_or_default())?)
+    Ok(decode(revealed_object(bytes)?)?)
 }
 
 /// The refresh of a stored manifest of shares, checked against its holder's commitment.

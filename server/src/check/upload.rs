@@ -6,6 +6,7 @@ use he_core::codec::{CodecError, HEADER_LEN, Header, Kind};
 use he_core::grant::COMPONENTS;
 use he_core::layout::{BODIES, MAX_BLOCKS, MAX_PLANES, MAX_ROWS};
 use he_core::result::MAX_CHANNELS;
+use he_core::share::ShareKind;
 
 use super::Residues;
 use crate::error::ApiError;
@@ -102,7 +103,7 @@ impl UploadCheck {
                 counts(
                     (1..=BODIES as u32).contains(&bodies)
                         && (1..=MAX_CHANNELS).contains(&channels)
-                        && kind == REFRESHES,
+                        && kind == ShareKind::Refresh.code(),
                 )?;
                 let polynomials = u64::from(bodies * channels);
                 counts(header.length == polynomials * packed_len(params.words()) as u64)?;
@@ -113,9 +114,6 @@ impl UploadCheck {
         Ok((header, residues))
     }
 }
-
-/// The kind of a share that refreshes, in its header.
-const REFRESHES: u32 = 1;
 
 /// The check of an object of the finishing ring.
 fn finishing(header: Header) -> Result<(Header, Residues), ApiError> {

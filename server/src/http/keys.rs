@@ -11,7 +11,7 @@ use gwas::wire::status::{Committed, KeyContribution};
 use gwas::wire::{Did, Envelope, KeyCommitment, Study};
 use he_core::Digest;
 use he_core::ceremony::key_round;
-use he_core::codec::{HEADER_LEN, Header, Kind};
+use he_core::codec::{Header, Kind};
 use he_core::commit::Commitments;
 
 use super::extract::{Caller, Named, Signed};
@@ -23,9 +23,7 @@ use crate::index::{Added, Slot, StoredObject};
 use crate::records::Record;
 use crate::store::{Class, Receiver, read_all};
 
-/// A revealed contribution: a header, what opens the commitment, the contributions with their own headers.
-const LIMIT: u64 =
-    Kind::PublicShare.limit() + Kind::CkksPublicShare.limit() + 64 + 3 * HEADER_LEN as u64;
+const LIMIT: u64 = KeyContributions::REVEAL_LIMIT;
 const SMALL: u64 = 64 << 10;
 
 /// Takes the calling key holder's commitment to its contribution, once.

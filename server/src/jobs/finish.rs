@@ -1,6 +1,6 @@
 //! Finishing a job's statistic on ciphertexts, batch by batch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use gwas::finish::{Evaluation, Inputs};
 use gwas::wire::status::JobStatus;
@@ -21,8 +21,6 @@ pub struct Finishing<'a> {
     app: &'a Arc<App>,
     job: Digest,
     evaluation: Evaluation<'a>,
-    /// The masked sums of the unit that was used last.
-    unit: Mutex<Option<(u32, Arc<Vec<i128>>)>>,
 }
 
 /// What the holders revealed of a job.
@@ -64,7 +62,7 @@ impl<'a> Finishing<'a> {
             refreshes,
         };
         let evaluation = Evaluation::new(inputs, &|chunk: &ChunkRef| object(app, chunk))?;
-        Ok(Self { app, job: work.id, evaluation, unit: Mutex::default() })
+        Ok(Self { app, job: work.id, evaluation })
     }
 
     /// Number of batches.
@@ -77,31 +75,10 @@ impl<'a> Finishing<'a> {
     /// # Errors
     /// When an object is damaged, or shares do not add up to masked sums.
     pub fn batch(&self, batch: u32) -> Result<(Header, Vec<u8>), BlockError> {
-        let read = |chunk: &ChunkRef| object(self.app, chunk);
-        let groups = self.evaluation.plan().groups(batch);
-        let first = groups.start;
-        let units: Vec<Arc<Vec<i128>>> =
-            groups.map(|group| self.masked(group)).collect::<Result<_, _>>()?;
-        let unit = |group: u32| {
-            let unit = group.checked_sub(first).and_then(|i| units.get(i as usize));
-            unit.map_or(&[][..], |unit| unit.as_slice())
-        };
-        let bytes = self.evaluation.batch(batch, unit, &read)?.to_bytes(&self.job, batch);
+        let value = self.evaluation.batch(batch, &|chunk: &ChunkRef| object(self.app, chunk))?;
+        let bytes = value.to_bytes(&self.job, batch);
         let header = Header::parse(&bytes).map_err(ApiError::from)?;
         Ok((header, bytes))
-    }
-
-    fn masked(&self, group: u32) -> Result<Arc<Vec<i128>>, BlockError> {
-        let mut last = self.unit.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, unit)) = &*last
-            && *known == group
-        {
-            return Ok(Arc::clone(unit));
-        }
-        let unit = self.evaluation.masked(group, &|chunk: &ChunkRef| object(self.app, chunk))?;
-        let unit = Arc::new(unit);
-        *last = Some((group, Arc::clone(&unit)));
-        Ok(unit)
     }
 }
 

@@ -140,28 +140,12 @@ impl Replay<'_> {
             return Err(lied(client));
         }
         let progress = console.progress("replay", u64::from(batches), Unit::Items("batches"));
-        let mut last: Option<(u32, Vec<i128>)> = None;
         for (batch, chunk) in (0..).zip(values) {
-            let groups = evaluation.plan().groups(batch);
-            let mut units = Vec::new();
-            for group in groups.clone() {
-                let known = last.take().filter(|(known, _)| *known == group);
-                let unit = match known {
-                    Some((_, unit)) => unit,
-                    None => evaluation.masked::<Failed>(group, &read)?,
-                };
-                units.push(unit);
-            }
-            let unit = |group: u32| {
-                let unit = group.checked_sub(groups.start).and_then(|i| units.get(i as usize));
-                unit.map_or(&[][..], Vec::as_slice)
-            };
-            let value = evaluation.batch::<Failed>(batch, unit, &read)?;
+            let value = evaluation.batch::<Failed>(batch, &read)?;
             if Digest::of(&value.to_bytes(&result.job, batch)) != chunk.digest {
                 return Err(lied(client));
             }
             each(batch, &value)?;
-            last = units.pop().map(|unit| (groups.end.saturating_sub(1), unit));
             progress.inc(1);
         }
         progress.finish();

@@ -40,6 +40,11 @@ impl Refresh {
         Digest::derive("hegwas v1 refresh of a result", &result.0)
     }
 
+    /// How many shares, mask ciphertexts and contributions to the relinearisation key it names.
+    pub fn lengths(&self) -> [usize; 3] {
+        [self.shares.len(), self.masks.len(), self.relinearisation.len()]
+    }
+
     /// Every object that it names.
     pub fn objects(&self) -> impl Iterator<Item = &ChunkRef> {
         self.shares.iter().chain(&self.masks).chain(&self.relinearisation)
