@@ -6,6 +6,9 @@ mod party;
 use std::path::Path;
 
 use clap::Parser;
+use gwas::panel::Panel;
+use gwas::report::{Row, TestSummary};
+use gwas::stats::Test;
 use hegwas_fixtures::{Cohort, Spec};
 use serde::Serialize;
 
@@ -48,37 +51,70 @@ pub fn demo(args: &DemoArgs, console: &Console) -> Result<()> {
     console.note("3. the same without encryption, to compare");
     let plain = out.join("plaintext");
     assoc(&cohort, &pheno, &plain, &["--plaintext", "--threads", &threads], &silent)?;
-    let (encrypted, clear) = (table(&result)?, table(&plain)?);
-    if encrypted != clear {
-        return Err(Error::Internal("the encrypted table differs from the plaintext one".into()));
-    }
-    let (panel, tests) = gwas::report::read_table(encrypted.as_slice())
-        .map_err(|e| Error::Internal(e.to_string()))?;
-    let allelic = tests.iter().find(|t| t.test == gwas::stats::Test::Allelic);
-    let allelic = allelic.ok_or_else(|| Error::Internal("no allelic test in the table".into()))?;
-    let top: Vec<&str> =
-        allelic.top.iter().take(TOP).filter_map(|row| Some(panel.get(row.variant)?.id)).collect();
+    let compared = Compared::read(&result, &plain)?;
     let planted = planted(&synthetic);
-    let found = planted.iter().filter(|id| top.contains(id)).count();
     if console.json() {
         let record = read(&super::publish::with_suffix(&result, ".run.json"))?;
         return console.print_json(&Demo {
             identical: true,
-            table_bytes: encrypted.len(),
-            top,
+            table_bytes: compared.bytes,
+            top: compared.top(),
             planted,
             out: out.display().to_string(),
             run: serde_json::from_slice(&record).map_err(|e| Error::Internal(e.to_string()))?,
         });
     }
-    console.print(gwas::report::top_hits(&panel, allelic, TOP))?;
+    compared.print(&planted, console)?;
     console.print(format_args!(
-        "{found} of the {HITS} planted associations are among these {TOP}\n\
-         encrypted and plaintext tables are identical, byte for byte ({} bytes)\n\
+        "encrypted and plaintext tables are identical, byte for byte ({} bytes)\n\
          table and plots: {}",
-        encrypted.len(),
+        compared.bytes,
         out.display()
     ))
+}
+
+/// A table that is the same encrypted and in the clear.
+struct Compared {
+    /// Its length.
+    bytes: usize,
+    panel: Panel,
+    allelic: TestSummary,
+}
+
+impl Compared {
+    /// Reads the tables with these prefixes.
+    ///
+    /// # Errors
+    /// When they differ.
+    fn read(encrypted: &Path, clear: &Path) -> Result<Self> {
+        let bytes = table(encrypted)?;
+        if bytes != table(clear)? {
+            return Err(Error::Internal(
+                "the encrypted table differs from the plaintext one".into(),
+            ));
+        }
+        let read = gwas::report::read_table(bytes.as_slice());
+        let (panel, tests) = read.map_err(|e| Error::Internal(e.to_string()))?;
+        let allelic = tests.into_iter().find(|t| t.test == Test::Allelic);
+        let allelic =
+            allelic.ok_or_else(|| Error::Internal("no allelic test in the table".into()))?;
+        Ok(Self { bytes: bytes.len(), panel, allelic })
+    }
+
+    /// The variants with the strongest allelic association, strongest first.
+    fn top(&self) -> Vec<&str> {
+        let id = |row: &Row| Some(self.panel.get(row.variant)?.id);
+        self.allelic.top.iter().take(TOP).filter_map(id).collect()
+    }
+
+    /// Prints these, and how many of the planted ones are among them.
+    fn print(&self, planted: &[&str], console: &Console) -> Result<()> {
+        let top = self.top();
+        let found = planted.iter().filter(|id| top.contains(id)).count();
+        console.print(gwas::report::top_hits(&self.panel, &self.allelic, TOP))?;
+        console
+            .print(format_args!("{found} of the {HITS} planted associations are among these {TOP}"))
+    }
 }
 
 /// Makes the cohort and writes `cohort` and `cohort.pheno.tsv` into a folder.

@@ -113,11 +113,7 @@ pub fn result(args: &ResultArgs, console: &Console) -> Result<()> {
             let sums = Received::load(subject, SharePhase::Sums)?;
             let find = |chunk: &ChunkRef, unit: &SwitchedUnit| {
                 let received = if totals.has(chunk) { &totals } else { &sums };
-                let decode = |bytes: Vec<u8>| {
-                    DecryptionShare::from_bytes(&bytes, unit, chunk.digest.short())
-                        .map_err(Error::corrupt)
-                };
-                received.shares(chunk)?.into_iter().map(decode).collect()
+                received.of_unit(chunk, unit)
             };
             open(&ring, about, &result, &fetch, &Opener::Shares(&find), &progress)?
         }

@@ -11,7 +11,6 @@ use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ckks::{EvaluatedResult, ReleaseShare, combine};
 use he_core::result::SwitchedUnit;
-use he_core::share::DecryptionShare;
 use he_core_secret::HolderKey;
 
 use super::open::{Inputs, Opener, open_totals};
@@ -105,13 +104,7 @@ impl Job<'_> {
             console.progress("decrypt", result.totals.len() as u64, Unit::Items("units"));
         let opened = if study.message.is_shared() {
             let received = Received::load(subject, SharePhase::Totals)?;
-            let find = |chunk: &ChunkRef, unit: &SwitchedUnit| {
-                let decode = |bytes: Vec<u8>| {
-                    DecryptionShare::from_bytes(&bytes, unit, chunk.digest.short())
-                        .map_err(Error::corrupt)
-                };
-                received.shares(chunk)?.into_iter().map(decode).collect()
-            };
+            let find = |chunk: &ChunkRef, unit: &SwitchedUnit| received.of_unit(chunk, unit);
             open_totals(ring, about, result, &fetch, &Opener::Shares(&find), &progress)?
         } else {
             let key = HolderKey::derive(client.identity().master(), ring, study.id);
@@ -164,7 +157,7 @@ pub(super) fn check_output(output: &OutputArgs) -> Result<()> {
     ))
 }
 
-/// Name of a job's statistic in errors.
+/// Refuses a share of the sums where a statistic is released.
 pub(super) fn refuse_counts(study: &Study, job: &Digest) -> Result<()> {
     if study.is_finished() {
         return Err(Error::input(format_args!(

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gwas::stats::Test;
 use gwas::wire::status::{JobState, StudyPhase, StudyStatus};
 use serde::Serialize;
 
 use super::party::{Agent, Party};
-use super::{HITS, TOP, assoc, generate, planted, read, table};
+use super::{Compared, HITS, assoc, generate, planted, read};
 use crate::cli::demo::DemoArgs;
 use crate::console::Console;
 use crate::local_server::LocalServer;
@@ -97,23 +96,13 @@ pub(super) fn consortium(args: &DemoArgs, console: &Console) -> Result<()> {
     let plain = out.join("plaintext");
     let (files, pheno) = (out.join("cohort"), out.join("cohort.pheno.tsv"));
     assoc(&files, &pheno, &plain, &["--plaintext"], &silent)?;
-    let (encrypted, clear) = (table(&world.analyst.folder.join("result"))?, table(&plain)?);
-    if encrypted != clear {
-        return Err(Error::Internal("the encrypted table differs from the plaintext one".into()));
-    }
-    let read = gwas::report::read_table(encrypted.as_slice());
-    let (panel, tests) = read.map_err(|e| Error::Internal(e.to_string()))?;
-    let allelic = tests.iter().find(|t| t.test == Test::Allelic);
-    let allelic = allelic.ok_or_else(|| Error::Internal("no allelic test in the table".into()))?;
-    let top: Vec<&str> =
-        allelic.top.iter().take(TOP).filter_map(|row| Some(panel.get(row.variant)?.id)).collect();
+    let compared = Compared::read(&world.analyst.folder.join("result"), &plain)?;
     let planted = planted(&cohort);
-    let found = planted.iter().filter(|id| top.contains(id)).count();
     if console.json() {
         return console.print_json(&Told {
             identical: true,
-            table_bytes: encrypted.len(),
-            top,
+            table_bytes: compared.bytes,
+            top: compared.top(),
             planted,
             study: &study,
             job: &job,
@@ -121,12 +110,11 @@ pub(super) fn consortium(args: &DemoArgs, console: &Console) -> Result<()> {
             out: out.display().to_string(),
         });
     }
-    console.print(gwas::report::top_hits(&panel, allelic, TOP))?;
+    compared.print(&planted, console)?;
     console.print(format_args!(
-        "{found} of the {HITS} planted associations are among these {TOP}\n\
-         pooled encrypted table and plaintext table are identical, byte for byte ({} bytes)\n\
+        "pooled encrypted table and plaintext table are identical, byte for byte ({} bytes)\n\
          table and plots: {}; every party's folder lies beside it",
-        encrypted.len(),
+        compared.bytes,
         world.analyst.folder.display()
     ))
 }

@@ -44,7 +44,6 @@ impl fmt::Display for Spent {
 
 impl Budget {
     /// Everything.
-    #[cfg(test)]
     pub(in crate::pipeline) const UNLIMITED: Self =
         Self { jobs: u32::MAX, jobs_per_dataset: u32::MAX, phenotypes_per_dataset: u32::MAX };
 

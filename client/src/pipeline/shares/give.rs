@@ -212,12 +212,7 @@ impl Holder<'_> {
         let mut totals = Vec::new();
         for (chunk, plane, group) in result.objects(SharePhase::Totals) {
             let unit = self.unit(result, &chunk, (plane, group))?;
-            let shares = received.shares(&chunk)?;
-            let shares = shares
-                .iter()
-                .map(|bytes| DecryptionShare::from_bytes(bytes, &unit, chunk.digest.short()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(Error::corrupt)?;
+            let shares = received.of_unit(&chunk, &unit)?;
             totals.push(combine(&self.ring, plan, &unit, &shares).map_err(Error::corrupt)?);
         }
         Ok(totals)

@@ -34,15 +34,13 @@ pub(in crate::pipeline) struct Policy {
 impl Policy {
     /// No limits of the holder's own.
     pub(in crate::pipeline) fn open() -> Self {
-        let budget =
-            Budget { jobs: u32::MAX, jobs_per_dataset: u32::MAX, phenotypes_per_dataset: u32::MAX };
         Self {
             min_people: 0,
             min_cases: 0,
             min_controls: 0,
             min_sites: 0,
             min_changed_rows: 0,
-            budget,
+            budget: Budget::UNLIMITED,
             statistics: None,
             releases: None,
         }

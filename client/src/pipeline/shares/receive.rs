@@ -9,6 +9,8 @@ use he_core::Digest;
 use he_core::ceremony::share_round;
 use he_core::codec::{Header, Kind, decode};
 use he_core::commit::Commitments;
+use he_core::result::SwitchedUnit;
+use he_core::share::DecryptionShare;
 
 use crate::keys::SealingIdentity;
 use crate::net::{Client, Collection};
@@ -65,6 +67,7 @@ impl Subject<'_> {
         }
         Ok(refreshes)
     }
+
     /// Every holder's commitments of a phase, in the study's order.
     ///
     /// # Errors
@@ -211,6 +214,21 @@ impl<'a> Received<'a> {
         commitments.open(revealed).map_err(|e| {
             Error::corrupt(e).with_remedy("tell the other parties; the job can't be released again")
         })
+    }
+
+    /// The shares of a unit of the result, whose object `chunk` is.
+    ///
+    /// # Errors
+    /// Those of [`Received::shares`], and when one is no share of this unit.
+    pub(in crate::pipeline) fn of_unit(
+        &self,
+        chunk: &ChunkRef,
+        unit: &SwitchedUnit,
+    ) -> Result<Vec<DecryptionShare>> {
+        let read = |bytes: Vec<u8>| {
+            DecryptionShare::from_bytes(&bytes, unit, chunk.digest.short()).map_err(Error::corrupt)
+        };
+        self.shares(chunk)?.into_iter().map(read).collect()
     }
 
     fn unseal(&self, bytes: &[u8], number: usize) -> Option<zeroize::Zeroizing<Vec<u8>>> {
