@@ -177,7 +177,6 @@ impl TilePlace {
 }
 
 /// Rows that are read and added at once: `rows`, which lie in `range` of row chunk `row_chunk`.
-#[derive(Clone)]
 struct Batch<'a> {
     row_chunk: u32,
     range: Range<u32>,

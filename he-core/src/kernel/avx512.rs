@@ -318,16 +318,48 @@ fn multiply(sum: &mut [__m512i; 4], b: __m512i, x: __m512i, y: __m512i) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize) {
     let tiles = rows.packed.as_chunks::<TILE_BYTES>().0;
+    let (bodies, count) = (sums.bodies, rows.selected.len());
     let mut columns: [&[[u8; TILE_BYTES]; C]; ROWS_PER_CALL] = [&[[0; TILE_BYTES]; C]; _];
     for (column, &row) in columns.iter_mut().zip(rows.selected) {
-        *column = tiles[row as usize * sums.bodies + first..].first_chunk().unwrap_or(column);
+        *column = tiles[row as usize * bodies + first..].first_chunk().unwrap_or(column);
     }
+    let columns = &columns[..count];
     let (inner, last) = (Unpacker::new(0), Unpacker::new((GROUPS - 1) * GROUP_BYTES - LAST_LOAD));
-    let place = |g: usize| Group::new(if g + 1 < GROUPS { inner } else { last }, g);
-    let words = |group: Group, tiles: &[[u8; TILE_BYTES]; C]| -> [__m512i; C] {
-        core::array::from_fn(|c| group.words(&tiles[c]))
-    };
-    add_columns(sums, rows, first, &columns[..rows.selected.len()], place, words);
+    let totals = &mut sums.sums[first * TILE..][..C * TILE].as_chunks_mut::<8>().0[..C * GROUPS];
+    let products = &mut sums.products[..];
+    let steps = bodies.div_ceil(COLUMNS) * GROUPS;
+    for g in 0..GROUPS {
+        let group = Group::new(if g + 1 < GROUPS { inner } else { last }, g);
+        let step = first / COLUMNS * GROUPS + g;
+        let mut lines = Ahead::new(rows.ahead, step, steps, count);
+        let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
+        // Words are unpacked once, for the plain sums and for all products.
+        let mut add = |tiles: &[[u8; TILE_BYTES]; C]| -> [__m512i; C] {
+            lines.fetch();
+            let words = core::array::from_fn(|c| group.words(&tiles[c]));
+            for (total, word) in total.iter_mut().zip(words) {
+                *total = _mm512_add_epi64(*total, word);
+            }
+            words
+        };
+        match rows.weights {
+            [] => columns.iter().for_each(|&row| _ = add(row)),
+            [weight] => {
+                let products = &mut products[first * BODY_WORDS..][..C * BODY_WORDS];
+                multiply_rows(products, weight, columns, g, add);
+            }
+            weights => {
+                let products = &mut products[first * BODY_WORDS..];
+                multiply_many(products, bodies + 1, weights, columns, g, add);
+            }
+        }
+        for (c, total) in total.into_iter().enumerate() {
+            store(&mut totals[c * GROUPS + g], total);
+        }
+        for bytes in rows.weights_ahead {
+            Ahead::new(bytes, step, steps, 1).fetch();
+        }
+    }
 }
 
 /// Lines of what comes next, fetched into the second-level cache while rows are added: row after row of a tile is too far
@@ -353,53 +385,6 @@ impl<'a> Ahead<'a> {
     fn fetch(&mut self) {
         for line in self.lines.by_ref().take(self.each) {
             _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
-        }
-    }
-}
-
-/// Adds columns `first .. first + C`: row `i` of `column_rows` has the words `words(place(group), row)` in them.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
-fn add_columns<const C: usize, R: Copy, P: Copy>(
-    sums: &mut TileSums,
-    rows: &Rows<'_>,
-    first: usize,
-    column_rows: &[R],
-    place: impl Fn(usize) -> P,
-    words: impl Fn(P, R) -> [__m512i; C],
-) {
-    let (columns, count) = (sums.bodies + 1, column_rows.len());
-    let totals = &mut sums.sums[first * TILE..][..C * TILE].as_chunks_mut::<8>().0[..C * GROUPS];
-    let steps = sums.bodies.div_ceil(COLUMNS) * GROUPS;
-    for g in 0..GROUPS {
-        let (place, step) = (place(g), first / COLUMNS * GROUPS + g);
-        let mut lines = Ahead::new(rows.ahead, step, steps, count);
-        let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
-        let mut add = |row: R| {
-            lines.fetch();
-            let words = words(place, row);
-            for (total, word) in total.iter_mut().zip(words) {
-                *total = _mm512_add_epi64(*total, word);
-            }
-            words
-        };
-        // Words are unpacked once, for the plain sums and for all products.
-        match rows.weights {
-            [] => column_rows.iter().for_each(|&row| _ = add(row)),
-            [weight] => {
-                let products = &mut sums.products[first * BODY_WORDS..][..C * BODY_WORDS];
-                multiply_rows(products, weight, column_rows, g, add);
-            }
-            weights => {
-                let products = &mut sums.products[first * BODY_WORDS..];
-                multiply_many(products, columns, weights, column_rows, g, add);
-            }
-        }
-        for (c, total) in total.into_iter().enumerate() {
-            store(&mut totals[c * GROUPS + g], total);
-        }
-        for bytes in rows.weights_ahead {
-            Ahead::new(bytes, step, steps, 1).fetch();
         }
     }
 }
