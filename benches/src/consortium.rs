@@ -13,12 +13,12 @@ use he_core::result::SwitchedUnit;
 use he_core::share::{ShareKind, ShareLedger, combine};
 use he_core::{Digest, Params, Plan, PlanRequest};
 use he_core_secret::{
-    DatasetKey, Entropy, HolderKey, MasterKey, Totals, encrypt_totals, make_switching_key,
-    smudged_share,
+    DatasetKey, HolderKey, MasterKey, Totals, encrypt_totals, make_switching_key, smudged_share,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Cost, median, significant};
+use crate::keys::entropy;
 use crate::{Error, Result};
 
 /// Ciphertexts of each block: everybody, and cases.
@@ -108,10 +108,6 @@ struct Study {
     id: Digest,
     names: Vec<String>,
     keys: Vec<HolderKey>,
-}
-
-fn entropy() -> Result<Entropy> {
-    Entropy::fresh().map_err(Error::step("drawing randomness"))
 }
 
 /// What `work` gives for each of some, and how long each took.

@@ -35,6 +35,11 @@ pub fn plan(params: Params, people: u32) -> Result<Plan> {
     Err(Error::Step { what: "planning", why })
 }
 
+/// Fresh randomness of the system.
+pub(crate) fn entropy() -> Result<Entropy> {
+    Entropy::fresh().map_err(Error::step("drawing randomness"))
+}
+
 /// Everything that encrypts, switches and opens.
 pub struct Keys {
     /// Parameters and scales.
@@ -58,7 +63,6 @@ impl Keys {
     /// # Errors
     /// When the system has no randomness.
     pub fn new(plan: Plan) -> Result<Self> {
-        let entropy = || Entropy::fresh().map_err(Error::step("drawing randomness"));
         let (params, ring) = (plan.params(), Ring::new(plan.params()));
         let master = MasterKey::generate(&entropy()?);
         let seeds =

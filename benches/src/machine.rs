@@ -122,6 +122,17 @@ pub(crate) fn kilobytes(path: &str, name: &str) -> Option<u64> {
     field(path, name)?.strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// Resident memory of this process in mebibytes: now (`VmRSS`), or the most since [`reset_peak`] (`VmHWM`).
+pub(crate) fn resident(name: &str) -> f64 {
+    kilobytes("/proc/self/status", name).map_or(0.0, |kb| kb as f64 / 1024.0)
+}
+
+/// Starts the system's high-water mark anew (`man 5 proc`, clear_refs). Where that is not allowed the mark keeps standing: too
+/// high, never too low.
+pub(crate) fn reset_peak() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use hegwas_bench::rounds::{self, Options, Own};
+use hegwas_bench::rounds::{self, Files, Options};
 use hegwas_bench::suite::{GROWTH, Suite};
 use hegwas_bench::workload::Shape;
 use hegwas_bench::{Result, compare, kernel, machine, report, run, say, schemes};
@@ -112,7 +112,7 @@ impl RunArgs {
             rounds: self.rounds,
             threads: self.threads.max(1),
             budget_s: self.budget,
-            own: own.map(|(prefix, table)| Own { prefix, table, name: self.pheno_name.clone() }),
+            own: own.map(|(prefix, table)| Files { prefix, table, name: self.pheno_name.clone() }),
             again: self.again,
         }
     }
@@ -285,7 +285,7 @@ fn work(cli: &Cli) -> Result<()> {
             rounds::run(&args.options(), &records, args.work.as_deref())
         }
         Command::Trial(args) => {
-            let own = Own {
+            let own = Files {
                 prefix: args.bfile.clone(),
                 table: args.pheno.clone(),
                 name: args.pheno_name.clone(),

@@ -87,9 +87,9 @@ impl Trial {
     }
 }
 
-/// A user's own files.
+/// Files of a trial: a user's own, or synthetic ones.
 #[derive(Clone)]
-pub struct Own {
+pub struct Files {
     /// PLINK fileset.
     pub prefix: PathBuf,
     /// Phenotype table.
@@ -115,7 +115,7 @@ pub struct Options {
     /// Seconds that one trial may take without its setup, on processors of its own.
     pub budget_s: f64,
     /// The user's own files instead of synthetic ones.
-    pub own: Option<Own>,
+    pub own: Option<Files>,
     /// Measures again what is recorded already.
     pub again: bool,
 }
@@ -182,13 +182,6 @@ struct Rounds<'a> {
     /// What part of a shape a scheme measures.
     parts: BTreeMap<(String, String), Shape>,
     failures: Vec<String>,
-}
-
-/// Files of a trial.
-struct Files {
-    prefix: PathBuf,
-    table: PathBuf,
-    name: Option<String>,
 }
 
 impl Rounds<'_> {
@@ -298,7 +291,7 @@ impl Rounds<'_> {
 
     fn files(&self, shape: Shape) -> Result<Files> {
         if let Some(own) = self.options.own.clone() {
-            return Ok(Files { prefix: own.prefix, table: own.table, name: own.name });
+            return Ok(own);
         }
         let files = self.place.cohort(shape.people, shape.variants)?;
         Ok(Files { prefix: files.prefix, table: files.phenotype, name: None })
@@ -390,7 +383,7 @@ pub fn trial(
     scheme: &str,
     shape: Shape,
     threads: usize,
-    own: &Own,
+    own: &Files,
     externals: &[PathBuf],
 ) -> Result<String> {
     let processors = machine::bind(threads);

@@ -1,11 +1,9 @@
 //! One measurement of one scheme: every step once, timed, and the answer held against the oracle.
 
-use std::fs;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Cost, significant};
-use crate::machine::kilobytes;
+use crate::machine::{reset_peak, resident};
 use crate::process::waited_for;
 use crate::scheme::{About, KeyBytes, Keys, Scheme, Units};
 use crate::workload::{Answer, Deviation, Shape, Workload};
@@ -109,7 +107,7 @@ fn measure<S: Scheme>(scheme: &S, work: &Workload, threads: usize) -> Result<Mea
     let (phenotype, phenotype_cost) = timed(|| scheme.encrypt_phenotype(&secret, work));
     let phenotype = phenotype?;
     let client_mib = memory.peak();
-    memory.forget();
+    reset_peak();
     let (sums, compute) = timed(|| scheme.compute(&server, &genotypes.value, &phenotype.value));
     let sums = sums?;
     let server_mib = memory.peak();
@@ -175,21 +173,12 @@ struct Memory {
 impl Memory {
     fn now() -> Self {
         let memory = Self { before: resident("VmRSS") };
-        memory.forget();
+        reset_peak();
         memory
-    }
-
-    /// Starts the system's high-water mark anew (`man 5 proc`, clear_refs); where that is not allowed it keeps standing.
-    fn forget(&self) {
-        let _ = fs::write("/proc/self/clear_refs", "5");
     }
 
     /// Most mebibytes since then, beyond what was there before.
     fn peak(&self) -> f64 {
         significant((resident("VmHWM") - self.before).max(0.0))
     }
-}
-
-fn resident(field: &str) -> f64 {
-    kilobytes("/proc/self/status", field).map_or(0.0, |kb| kb as f64 / 1024.0)
 }

@@ -129,7 +129,7 @@ impl Reveal {
 
     /// Reads a reveal of that round; the revealed object is read by whoever knows its kind.
     pub fn from_bytes(bytes: &[u8], round: Round) -> Result<Self, CodecError> {
-        let (header, seen, nonce, object) = parts(bytes)?;
+        let Parts { header, seen, nonce, object } = Parts::of(bytes)?;
         round.expect(&header)?;
         Ok(Self { round, seen: Digest(*seen), nonce: *nonce, object: object.to_vec() })
     }
@@ -141,16 +141,26 @@ impl Reveal {
 ///
 /// When the bytes are no reveal.
 pub fn revealed_object(bytes: &[u8]) -> Result<&[u8], CodecError> {
-    parts(bytes).map(|(.., object)| object)
+    Parts::of(bytes).map(|parts| parts.object)
 }
 
-/// Header, digest of the commitments that were seen, nonce, object.
-fn parts(bytes: &[u8]) -> Result<(Header, &[u8; 32], &[u8; 32], &[u8]), CodecError> {
-    let (header, body) = Header::split(bytes, Kind::Reveal)?;
-    let short = || CodecError::Counts("a reveal has 64 bytes before the object");
-    let (seen, rest) = body.split_first_chunk().ok_or_else(short)?;
-    let (nonce, object) = rest.split_first_chunk().ok_or_else(short)?;
-    Ok((header, seen, nonce, object))
+/// Where what a reveal consists of stands in its bytes.
+struct Parts<'a> {
+    header: Header,
+    /// Digest of the commitments that were seen.
+    seen: &'a [u8; 32],
+    nonce: &'a [u8; 32],
+    object: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, CodecError> {
+        let (header, body) = Header::split(bytes, Kind::Reveal)?;
+        let short = || CodecError::Counts("a reveal has 64 bytes before the object");
+        let (seen, rest) = body.split_first_chunk().ok_or_else(short)?;
+        let (nonce, object) = rest.split_first_chunk().ok_or_else(short)?;
+        Ok(Self { header, seen, nonce, object })
+    }
 }
 
 /// What is wrong with a round, and whose doing it is.

@@ -15,7 +15,7 @@ use super::study::{Public, Study};
 use super::sums::from_totals;
 use crate::clock::{Cost, significant};
 use crate::cohort::Files;
-use crate::machine::kilobytes;
+use crate::machine::{reset_peak, resident};
 use crate::{Error, Result, pool};
 
 /// Key holders.
@@ -227,7 +227,7 @@ impl<'a> Measurement<'a> {
             let inputs = inputs?;
             let (result, evaluate) = Cost::of(|| study.evaluate(&batch, &inputs));
             let result = result?;
-            peak_mib = peak_mib.max(peak());
+            peak_mib = peak_mib.max(resident("VmHWM"));
             let (share, release) = Cost::of(|| study.share(0, &result));
             let mut shares = vec![share?];
             for k in 1..HOLDERS as usize {
@@ -297,16 +297,6 @@ impl<'a> Measurement<'a> {
         }
         Ok(())
     }
-}
-
-/// Most resident memory since the last reset, in mebibytes.
-fn peak() -> f64 {
-    kilobytes("/proc/self/status", "VmHWM").map_or(0.0, |kb| kb as f64 / 1024.0)
-}
-
-/// Forgets the peak. Where the system does not allow it, the peak is that of the whole process: too high, never too low.
-fn reset_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 #[cfg(test)]

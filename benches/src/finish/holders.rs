@@ -11,10 +11,9 @@ use he_core::result::SwitchedUnit;
 use he_core::share::{DecryptionShare, ShareKind, ShareLedger, combine, combine_refreshed};
 use he_core::{Digest, Plan, PlanRequest};
 use he_core_secret::ckks::CkksHolderKey;
-use he_core_secret::{
-    EncryptionSeeds, Entropy, HolderKey, Masks, MasterKey, refresh_share, smudged_share,
-};
+use he_core_secret::{EncryptionSeeds, HolderKey, Masks, MasterKey, refresh_share, smudged_share};
 
+use crate::keys::entropy;
 use crate::{Error, Result};
 
 /// All key holders of a study.
@@ -74,7 +73,6 @@ impl Holders {
     pub fn new(request: PlanRequest) -> Result<Self> {
         let failed = || Error::step("the key ceremony");
         let plan = Plan::new(request).map_err(Error::step("planning"))?;
-        let entropy = || Entropy::fresh().map_err(Error::step("drawing randomness"));
         let ring = Ring::new(plan.params());
         let masters = (0..request.holders).map(|_| Ok(MasterKey::generate(&entropy()?)));
         let masters = masters.collect::<Result<Vec<_>>>()?;

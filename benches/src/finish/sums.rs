@@ -9,11 +9,12 @@ use he_core::layout::{BODIES, Shape, Unit};
 use he_core::result::SwitchedUnit;
 use he_core::sum::{UnitInput, WeightInput, sum_unit};
 use he_core_secret::{
-    DatasetKey, EncryptionSeeds, Entropy, MasterKey, MatrixEncryptor, Totals, WeightEncryptor,
+    DatasetKey, EncryptionSeeds, MasterKey, MatrixEncryptor, Totals, WeightEncryptor,
     encrypt_totals, make_switching_key,
 };
 
 use super::holders::Holders;
+use crate::keys::entropy;
 use crate::source::Memory;
 use crate::{Error, Result};
 
@@ -30,7 +31,6 @@ pub fn from_rows(
     cases: &[i64],
     planes: &[PlaneKind],
 ) -> Result<Units> {
-    let entropy = || Entropy::fresh().map_err(Error::step("drawing randomness"));
     let failed = || Error::step("encrypting");
     let (ring, plan, params) = (&holders.ring, holders.plan, holders.plan.params());
     let seeds = |name: &[u8]| Ok::<_, Error>(EncryptionSeeds::new(&entropy()?, &Digest::of(name)));
@@ -133,9 +133,8 @@ fn totals(
             channels: channels.len(),
             values: &values,
         };
-        let entropy = Entropy::fresh().map_err(Error::step("drawing randomness"))?;
         let encrypted =
-            encrypt_totals(&holders.ring, &holders.plan, &holders.public, &entropy, &totals);
+            encrypt_totals(&holders.ring, &holders.plan, &holders.public, &entropy()?, &totals);
         Ok(encrypted.map_err(Error::step("encrypting totals"))?.into_unit())
     };
     (0..blocks.div_ceil(BODIES)).map(group).collect()

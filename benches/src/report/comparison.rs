@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
+use super::tables::NOTHING;
 use super::text::{number, shape, table};
 use crate::clock::median;
 use crate::machine::Stamp;
 use crate::rounds::Trial;
 use crate::scheme::{About, Regime};
 use crate::workload::Shape;
-
-/// What stands where there is no record yet.
-const NOTHING: &str = "No record yet.";
 
 /// Mean number of processors busy with something else from which a measurement is called disturbed.
 const BUSY: f64 = 0.3;

@@ -4,7 +4,7 @@ use gwas::packing::{PlainSums, plain_sums};
 use gwas::wire::PlaneKind;
 use he_core::Params;
 
-use crate::scheme::{About, KeyBytes, Keys, Regime, Scheme, Sent, Units};
+use crate::scheme::{About, KeyBytes, Keys, Regime, Scheme, Sent};
 use crate::workload::{Answer, Shape, Workload};
 use crate::{Error, Result};
 
@@ -38,11 +38,6 @@ impl Scheme for Clear {
 
     fn slots(&self) -> u32 {
         1
-    }
-
-    fn units(&self, shape: Shape) -> Units {
-        let people = f64::from(shape.people);
-        Units { input: shape.genotypes(), people, output: f64::from(shape.variants) }
     }
 
     fn held_bytes(&self) -> u64 {

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::process;
-use crate::scheme::{About, KeyBytes, Keys, Regime, Scheme, Sent, Units};
+use crate::scheme::{About, KeyBytes, Keys, Regime, Scheme, Sent};
 use crate::workload::{Answer, Shape, Workload, write_plink};
 use crate::{Error, Result};
 
@@ -84,11 +84,6 @@ impl Scheme for Installed {
 
     fn slots(&self) -> u32 {
         1
-    }
-
-    fn units(&self, shape: Shape) -> Units {
-        let people = f64::from(shape.people);
-        Units { input: shape.genotypes(), people, output: f64::from(shape.variants) }
     }
 
     fn held_bytes(&self) -> u64 {

@@ -78,11 +78,6 @@ impl Scheme for Radix {
         1
     }
 
-    fn units(&self, shape: Shape) -> Units {
-        let people = f64::from(shape.people);
-        Units { input: shape.genotypes(), people, output: f64::from(shape.variants) }
-    }
-
     fn held_bytes(&self) -> u64 {
         // A body, a seed and what tfhe-rs keeps beside them.
         128

@@ -11,7 +11,7 @@ use hegwas::bundle::{CHUNKS, MANIFEST};
 use hegwas::keys::{Identity, PassphraseSource};
 
 use crate::common::{hegwas, run};
-use crate::site::{Server, Site, files, fixture, new_key, refused};
+use crate::site::{Server, Site, Typing, files, fixture, new_key, refused};
 
 /// The files of chunks of an encrypted dataset, in the manifest's order.
 fn chunks(folder: &Path) -> Vec<PathBuf> {

@@ -22,7 +22,7 @@ use crate::common::text;
 use crate::filesets::Files;
 use crate::liar::{Liar, Lie};
 use crate::party::{Consortium, Party};
-use crate::site::{fixture, free_address, refused};
+use crate::site::{Typing, fixture, free_address, refused};
 
 const SITE: usize = 0;
 const SUMMED: usize = 1;

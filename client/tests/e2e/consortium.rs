@@ -13,7 +13,7 @@ use gwas::oracle::truth;
 use crate::common::{Table, compare_counts, compare_statistics, hegwas, real_data, run, skipped};
 use crate::filesets::Files;
 use crate::party::{Agent, Consortium, Party};
-use crate::site::free_address;
+use crate::site::{Typing, free_address};
 
 const TESTS: &str = "allelic,trend,geno,dom,rec";
 const SITES: [&str; 4] = ["GBR", "FIN", "TSI", "CEU"];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::common::{hegwas, run, text};
 use crate::proxy::Proxy;
-use crate::site::{Site, files, fixture, plaintext_table, refused};
+use crate::site::{Site, Typing, files, fixture, plaintext_table, refused};
 
 const ALL_TESTS: [&str; 2] = ["--test", "allelic,trend,geno,dom,rec"];
 

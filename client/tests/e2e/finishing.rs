@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::{Table, hegwas, real_data, run};
 use crate::filesets::Files;
 use crate::party::{Agent, Consortium, Party};
+use crate::site::Typing;
 
 const SITES: [&str; 4] = ["GBR", "FIN", "TSI", "CEU"];
 const PHENOTYPE: &str = "hi_ENSG00000172404";

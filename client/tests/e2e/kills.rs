@@ -18,7 +18,7 @@ use crate::common::text;
 use crate::filesets::Files;
 use crate::liar::Liar;
 use crate::party::{Consortium, Party};
-use crate::site::{fixture, free_address};
+use crate::site::{Typing, fixture, free_address};
 
 const TESTS: [&str; 2] = ["--test", "allelic,trend"];
 /// More kills than a walk can take: it does not go on.

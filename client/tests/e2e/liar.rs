@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+
+use crate::proxy::accept;
 
 /// What is answered otherwise than by the honest server.
 #[derive(Clone, Default)]
@@ -31,15 +33,11 @@ pub struct Liar {
 
 impl Liar {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::<Shared>::default();
         let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || shared.serve(&client));
-            }
+        let url = accept(move |client| {
+            let shared = Arc::clone(&accepting);
+            std::thread::spawn(move || shared.serve(&client));
         });
         Self { url, shared }
     }

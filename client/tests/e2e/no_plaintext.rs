@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::run;
 use crate::proxy::Proxy;
 use crate::scan::{ENCODINGS, Needles, encode};
-use crate::site::{Site, files, fixture, plaintext_table};
+use crate::site::{Site, Typing, files, fixture, plaintext_table};
 
 const PEOPLE: usize = 120;
 

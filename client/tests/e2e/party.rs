@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{hegwas, run};
-use crate::site::{Server, new_key, refused};
+use crate::common::hegwas;
+use crate::site::{Server, Typing, new_key};
 
 /// Somebody who takes part.
 pub struct Party {
@@ -14,6 +14,16 @@ pub struct Party {
     pub did: String,
     /// The server's address.
     pub url: String,
+}
+
+impl Typing for Party {
+    // Typed in the party's home folder.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = hegwas();
+        command.env("HOME", &self.home).current_dir(&self.home);
+        command.env("HEGWAS_KEY", self.home.join("me.key")).env("HEGWAS_URL", &self.url).args(args);
+        command
+    }
 }
 
 impl Party {
@@ -28,27 +38,6 @@ impl Party {
     /// A file of the party's own.
     pub fn path(&self, name: &str) -> String {
         self.home.join(name).to_str().unwrap().to_owned()
-    }
-
-    /// A command that the party types in its home folder.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = hegwas();
-        command.env("HOME", &self.home).current_dir(&self.home);
-        command.env("HEGWAS_KEY", self.home.join("me.key")).env("HEGWAS_URL", &self.url).args(args);
-        command
-    }
-
-    pub fn run(&self, args: &[&str]) -> String {
-        run(&mut self.command(args)).trim().to_owned()
-    }
-
-    pub fn json(&self, args: &[&str]) -> serde_json::Value {
-        serde_json::from_str(&self.run(&[&["--json"], args].concat())).unwrap()
-    }
-
-    /// A command that must fail with this exit code, saying all of `words` and what to do.
-    pub fn refused(&self, args: &[&str], code: i32, words: &[&str]) {
-        refused(&self.command(args).output().unwrap(), code, words);
     }
 
     /// Starts this holder's agent, which looks every second; what it says is kept in the home folder.

@@ -18,7 +18,7 @@ use hegwas::net::{Client, Collection, Options};
 
 use crate::common::{hegwas, run};
 use crate::filesets::Files;
-use crate::site::{Server, Site, fixture, new_key, plaintext_table, refused};
+use crate::site::{Server, Site, Typing, fixture, new_key, plaintext_table, refused};
 
 const ALL_TESTS: &str = "allelic,trend,geno,dom,rec";
 

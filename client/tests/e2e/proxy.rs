@@ -17,6 +17,14 @@ struct Shared {
     alarm: Mutex<Option<(usize, Action)>>,
 }
 
+/// Hands every connection to `take` until the test ends; where to connect.
+pub fn accept(take: impl Fn(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().flatten().for_each(take));
+    url
+}
+
 /// Accepts connections until the test ends.
 pub struct Proxy {
     pub url: String,
@@ -25,21 +33,17 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::<Shared>::default();
         let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let upstream = accepting.upstream.lock().unwrap().clone();
-                // Without a server the connection is closed again, as a dead one's would be.
-                let Ok(server) = TcpStream::connect(upstream) else { continue };
-                let pairs = [(&client, &server, true), (&server, &client, false)];
-                for (from, to, alarmed) in pairs {
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let shared = Arc::clone(&accepting);
-                    std::thread::spawn(move || shared.pass(from, to, alarmed));
-                }
+        let url = accept(move |client| {
+            let upstream = accepting.upstream.lock().unwrap().clone();
+            // Without a server the connection is closed again, as a dead one's would be.
+            let Ok(server) = TcpStream::connect(upstream) else { return };
+            let pairs = [(&client, &server, true), (&server, &client, false)];
+            for (from, to, alarmed) in pairs {
+                let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                let shared = Arc::clone(&accepting);
+                std::thread::spawn(move || shared.pass(from, to, alarmed));
             }
         });
         Self { url, shared }

@@ -86,6 +86,33 @@ pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
+/// Somebody who types commands.
+pub trait Typing {
+    /// A command of theirs, with their key, to their server.
+    fn command(&self, args: &[&str]) -> Command;
+
+    fn run(&self, args: &[&str]) -> String {
+        run(&mut self.command(args)).trim().to_owned()
+    }
+
+    fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.run(&[&["--json"], args].concat())).unwrap()
+    }
+
+    /// A command that must fail with this exit code, saying all of `words` and what to do.
+    fn refused(&self, args: &[&str], code: i32, words: &[&str]) {
+        refused(&self.command(args).output().unwrap(), code, words);
+    }
+}
+
+impl Typing for Site {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = hegwas();
+        command.env("HEGWAS_KEY", &self.key).env("HEGWAS_URL", &self.url).args(args);
+        command
+    }
+}
+
 impl Site {
     pub fn new() -> Self {
         Self::with("127.0.0.1:0", &[])
@@ -120,26 +147,6 @@ impl Site {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// A command of this party's to this server.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = hegwas();
-        command.env("HEGWAS_KEY", &self.key).env("HEGWAS_URL", &self.url).args(args);
-        command
-    }
-
-    pub fn run(&self, args: &[&str]) -> String {
-        run(&mut self.command(args)).trim().to_owned()
-    }
-
-    pub fn json(&self, args: &[&str]) -> serde_json::Value {
-        serde_json::from_str(&self.run(&[&["--json"], args].concat())).unwrap()
-    }
-
-    /// A command that must fail with this exit code, saying all of `words` and what to do.
-    pub fn refused(&self, args: &[&str], code: i32, words: &[&str]) {
-        refused(&self.command(args).output().unwrap(), code, words);
     }
 
     /// Encrypts committed files with every test into the folder `out`; the ids of dataset and phenotype.

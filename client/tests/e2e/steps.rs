@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 use hegwas::cli::Cli;
 
 use crate::common::{hegwas, run};
-use crate::site::{Site, files, fixture, new_key, plaintext_table, refused};
+use crate::site::{Site, Typing, files, fixture, new_key, plaintext_table, refused};
 
 const ALL_TESTS: [&str; 2] = ["--test", "allelic,trend,geno,dom,rec"];
 
