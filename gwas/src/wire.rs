@@ -16,8 +16,8 @@ pub use crate::bitmap::Bitmap;
 pub use did::{Did, ParseDidError};
 pub use envelope::{Envelope, EnvelopeError, Opened};
 pub use manifest::{
-    ChunkRef, Dataset, Finished, GrantTerms, GroupSize, Job, JobInput, JobResult, KeyCommitment,
-    MAX_NAME, Participation, Phenotype, PlaneKind, Refresh, Release, RowSet, SealedShares,
-    SealingKey, ShareCommitment, SharePhase, Shares, Statistic, Study, StudyLimits, Totals,
-    UnitResult,
+    ChunkRef, Dataset, Finished, GrantTerms, GroupSize, HitRule, Job, JobInput, JobResult,
+    KeyCommitment, MAX_NAME, Participation, Phenotype, PlaneKind, Refresh, Release, ReleaseKind,
+    RowSet, SealedShares, SealingKey, ShareCommitment, SharePhase, Shares, Statistic, Study,
+    StudyLimits, Totals, UnitResult,
 };

@@ -17,6 +17,7 @@ Examples:
   hegwas assoc --bfile cohort --server https://gwas.example.org --key me.key --out result
   hegwas assoc --bfile cohort --plaintext --out check
   hegwas assoc --bfile cohort --release statistic --smallest-frequency 0.05 --out result
+  hegwas assoc --bfile cohort --release hits --p-value 5e-8 --out result
 
 Writes PREFIX.assoc.tsv (with --release statistic PREFIX.statistic.tsv), PREFIX.excluded.tsv and PREFIX.run.json.";
 

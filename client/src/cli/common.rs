@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use gwas::stats::pvalue::quantile;
 use he_core::Digest;
 
 use crate::net::ServerUrl;
@@ -226,6 +227,10 @@ pub enum ReleaseName {
     Counts,
     /// The allelic chi-square of every variant, computed under encryption: nobody decrypts a count of a variant
     Statistic,
+    /// Which variants pass a threshold of the allelic test, told under encryption: nobody decrypts anything else
+    Hits,
+    /// Which variants pass, and the chi-squares of these
+    HitsWithValues,
 }
 
 /// What is decrypted.
@@ -235,10 +240,21 @@ pub struct ReleaseArgs {
     /// What is decrypted
     #[arg(long, value_enum, default_value_t)]
     pub release: ReleaseName,
-    /// With --release statistic: smallest minor allele frequency at which the chi-square is exact to the stated error; rarer
-    /// variants come out too small
-    #[arg(long, value_name = "FREQ", default_value_t = 0.01, value_parser = up_to::<1>)]
-    pub smallest_frequency: f64,
+    /// With --release statistic and hits: smallest minor allele frequency at which chi-squares are exact to the stated error and
+    /// the band of hits is no wider; what is rarer comes out too small [default: 0.01, of hits 0.05]
+    #[arg(long, value_name = "FREQ", value_parser = up_to::<1>)]
+    pub smallest_frequency: Option<f64>,
+    /// With --release hits: a variant is a hit if its p-value is smaller
+    #[arg(long, value_name = "P", default_value_t = 5e-8, value_parser = up_to::<1>)]
+    pub p_value: f64,
+    /// With --release hits: distance of |Z| from the threshold within which either answer may come [default: 0.01, with values 0.02]
+    #[arg(long, value_name = "Z", value_parser = up_to::<1>)]
+    pub band: Option<f64>,
+}
+
+/// Millionths; the manifest's check says what is allowed.
+fn millionths(x: f64) -> u32 {
+    (x * 1e6).round() as u32
 }
 
 impl ReleaseArgs {
@@ -246,11 +262,19 @@ impl ReleaseArgs {
     pub fn release(self) -> gwas::wire::Release {
         match self.release {
             ReleaseName::Counts => gwas::wire::Release::Counts,
-            ReleaseName::Statistic => {
-                // At most a million; the manifest's check says what is allowed.
-                let smallest_frequency = (self.smallest_frequency * 1e6).round() as u32;
-                gwas::wire::Release::Statistic { smallest_frequency }
-            }
+            ReleaseName::Statistic => gwas::wire::Release::Statistic {
+                smallest_frequency: millionths(self.smallest_frequency.unwrap_or(0.01)),
+            },
+            ReleaseName::Hits => gwas::wire::Release::Hits(self.rule(0.01)),
+            ReleaseName::HitsWithValues => gwas::wire::Release::HitsWithValues(self.rule(0.02)),
+        }
+    }
+
+    fn rule(self, band: f64) -> gwas::wire::HitRule {
+        gwas::wire::HitRule {
+            threshold: millionths(quantile(self.p_value, 1).sqrt()),
+            band: millionths(self.band.unwrap_or(band)),
+            smallest_frequency: millionths(self.smallest_frequency.unwrap_or(0.05)),
         }
     }
 }

@@ -92,7 +92,13 @@ fn in_words(study: &Study) -> String {
             "chi-squares alone, computed under encryption, exact for frequencies from {}",
             f64::from(smallest_frequency) / 1e6
         ),
-        Release::Hits | Release::HitsWithValues => "hits".to_owned(),
+        Release::Hits(rule) | Release::HitsWithValues(rule) => format!(
+            "which variants have |Z| above {}, give or take {}, at frequencies from {}{}; computed under encryption, and nothing else",
+            f64::from(rule.threshold) / 1e6,
+            f64::from(rule.band) / 1e6,
+            f64::from(rule.smallest_frequency) / 1e6,
+            if matches!(study.release, Release::Hits(_)) { "" } else { ", and their chi-squares" }
+        ),
     };
     let mut text = format!(
         "{}\n  purpose       {}\n  panel         {} ({} variants{})\n  published     {}\n  decrypted     {released}\n  people        at most {}, in at most {} contributions\n",

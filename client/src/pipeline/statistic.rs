@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use gwas::finish::Finding;
 use gwas::panel::Panel;
-use gwas::report::{self, Released};
+use gwas::report::{self, Found, HitCounts, Released};
 use gwas::stats::denominators::{Denominators, Group};
+use gwas::stats::pvalue::survival;
 use gwas::wire::status::JobStatus;
-use gwas::wire::{ChunkRef, GroupSize, JobResult, Opened, SharePhase, Study};
+use gwas::wire::{ChunkRef, GroupSize, HitRule, JobResult, Opened, Release, SharePhase, Study};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ckks::{EvaluatedResult, ReleaseShare, combine};
@@ -58,7 +60,7 @@ impl Job<'_> {
         let denominators = self.totals(subject, console)?;
         let mut values = Vec::new();
         let holders = study.message.key_holders.len();
-        let largest = finisher.plan.statistic().request().largest + 1.0;
+        let largest = finisher.plan.largest();
         let mut take = |value: &EvaluatedResult, shares: &[ReleaseShare]| {
             let opened = combine(&finisher.ring, value, holders, shares, largest);
             values.extend(opened.map_err(Error::corrupt)?);
@@ -86,10 +88,18 @@ impl Job<'_> {
             replay.run(console, |_, value| take(value, &[finisher.share(&result.job, value)]))?;
         }
         let defined = |group: &Group| group.cases > 0 && group.cases < group.people;
-        let released = (0..study.message.variants).zip(values).map(|(variant, chi2)| {
+        let plan = &finisher.plan;
+        let with_error = |chi2: f64| (chi2, plan.z_error(chi2));
+        let released = (0..study.message.variants).zip(values).map(|(variant, value)| {
             let group = denominators.at(variant);
-            let value = defined(&group).then(|| (chi2, finisher.plan.z_error(chi2)));
-            Released { people: group.people, value }
+            let found = match plan.read(value) {
+                _ if !defined(&group) => Found::Undefined,
+                Finding::Value(chi2) => Found::Value(with_error(chi2)),
+                Finding::Hit(chi2) => Found::Hit(chi2.map(with_error)),
+                Finding::Other => Found::Other,
+                Finding::Undecided => Found::Undecided,
+            };
+            Released { people: group.people, found }
         });
         let Group { people, cases } = denominators.all();
         Ok(Statistic { people, cases, released: released.collect() })
@@ -123,26 +133,51 @@ pub(super) fn write(
     console: &Console,
 ) -> Result<Vec<PathBuf>> {
     let Statistic { people, cases, ref released } = *statistic;
-    let written = report::write_released(&output.out, panel, released.iter().copied());
-    let (path, summary) = written.map_err(Error::file("write", &output.out))?;
-    let mut files = vec![path];
-    files.extend(publish::draw(panel, &summary, (phenotype, people, cases), output)?);
+    let (files, text) = match study.release {
+        Release::Hits(rule) | Release::HitsWithValues(rule) => {
+            let written = report::write_hits(&output.out, panel, released.iter().copied());
+            let (path, hits) = written.map_err(Error::file("write", &output.out))?;
+            (vec![path], hits_in_words(&hits, &rule, released.len()))
+        }
+        _ => {
+            let written = report::write_released(&output.out, panel, released.iter().copied());
+            let (path, summary) = written.map_err(Error::file("write", &output.out))?;
+            let mut files = vec![path];
+            files.extend(publish::draw(panel, &summary, (phenotype, people, cases), output)?);
+            (files, report::paragraph(panel, &summary))
+        }
+    };
     if !console.json() {
-        console.note(report::paragraph(panel, &summary));
+        console.note(text);
         console.note(note(study));
     }
     Ok(files)
 }
 
+/// How many hits there are.
+fn hits_in_words(hits: &HitCounts, rule: &HitRule, variants: usize) -> String {
+    let HitCounts { hits, undecided, undefined } = hits;
+    let (z, band) = (f64::from(rule.threshold) / 1e6, f64::from(rule.band) / 1e6);
+    format!(
+        "{hits} of {variants} variants are hits (|Z| above {z}, p below {:.3e}); {undecided} lie in the band of {band} to either side, where either answer may come; {undefined} have no statistic",
+        survival(z * z, 1)
+    )
+}
+
 /// What the numbers are.
 fn note(study: &Study) -> String {
-    let gwas::wire::Release::Statistic { smallest_frequency } = study.release else {
-        return String::new();
-    };
-    format!(
-        "chi-squares were computed under encryption; Z_ERROR bounds the error of their roots for minor allele frequencies from {} on, rarer variants come out too small",
-        f64::from(smallest_frequency) / 1e6
-    )
+    let frequency = |frequency: u32| f64::from(frequency) / 1e6;
+    match study.release {
+        Release::Counts => String::new(),
+        Release::Statistic { smallest_frequency } => format!(
+            "chi-squares were computed under encryption; Z_ERROR bounds the error of their roots for minor allele frequencies from {} on, rarer variants come out too small",
+            frequency(smallest_frequency)
+        ),
+        Release::Hits(rule) | Release::HitsWithValues(rule) => format!(
+            "hits were told from the rest under encryption, and nothing else was decrypted; variants rarer than {} are hits only from a larger |Z| on, none is one below the band",
+            frequency(rule.smallest_frequency)
+        ),
+    }
 }
 
 /// Refuses outputs that a study cannot have which releases a statistic alone.
@@ -161,9 +196,18 @@ pub(super) fn check_output(output: &OutputArgs) -> Result<()> {
 pub(super) fn refuse_counts(study: &Study, job: &Digest) -> Result<()> {
     if study.is_finished() {
         return Err(Error::input(format_args!(
-            "the study of job {job} releases a statistic: its sums are not decrypted"
+            "the study of job {job} releases {}: its sums are not decrypted",
+            released(study.release)
         ))
         .with_remedy("write the statistic's table with `hegwas result`"));
     }
     Ok(())
+}
+
+/// What a study releases that releases no counts.
+fn released(release: Release) -> &'static str {
+    match release {
+        Release::Hits(_) | Release::HitsWithValues(_) => "hits",
+        _ => "a statistic",
+    }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use gwas::wire::status::{Action, ShareStatus};
 use gwas::wire::{
-    ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, JobResult, Phenotype, SharePhase,
-    Shares, Study,
+    ChunkRef, Dataset, Envelope, Finished, GrantTerms, Job, JobInput, JobResult, Phenotype,
+    SharePhase, Shares, Study,
 };
 use he_core::arith::Ring;
-use he_core::codec::{HEADER_LEN, Header, Kind, encode};
+use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::result::SwitchedUnit;
 use he_core::totals::EncryptedTotals;
 use he_core::{Digest, Params};
@@ -37,11 +37,19 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With further terms of the study; where these ask for complete genotypes, nothing is missing.
+    fn with(terms: &[&str]) -> Self {
         let (liar, address) = (Liar::start(), free_address());
         liar.connect(&address);
         let names = ["site", "summed", "donor"];
         let c = Consortium::listening(&address, 3, &names, &["--public-url", &liar.url]);
-        let whole = Files::read(&fixture("small")).of(|i| i < 41).without(|v| v >= 40);
+        let mut whole = Files::read(&fixture("small")).of(|i| i < 41).without(|v| v >= 40);
+        if terms.contains(&"--complete") {
+            whole.codes.iter_mut().flatten().filter(|code| **code == 1).for_each(|code| *code = 2);
+        }
         for (owner, people) in c.owners.iter().zip([0..25, 25..40, 40..41]) {
             whole.of(|i| people.contains(&i)).write(&owner.home.join("cohort"));
         }
@@ -54,21 +62,21 @@ impl World {
         let list = c.owners[SITE].path("cohort.bim");
         c.coordinator.run(&["panel", "--list", &list, "--palindromic", "keep", "--out", "panel"]);
         let draft = c.draft();
-        let study = Self::study(&c, &draft, "2");
+        let study = Self::study(&c, &draft, "2", terms);
         Self { liar, c, study }
     }
 
-    fn study(c: &Consortium, draft: &str, min_people: &str) -> String {
+    fn study(c: &Consortium, draft: &str, min_people: &str, terms: &[&str]) -> String {
         let limits = ["--min-people", min_people, "--min-cases", "0", "--min-controls", "0"];
         let more = ["--people", "100", "--contributions", "4", "--min-changed-rows", "0"];
-        let study = c.propose(draft, "panel", &[&more[..], &limits].concat());
+        let study = c.propose(draft, "panel", &[&more[..], &limits, terms].concat());
         c.make_key(&study);
         study
     }
 
     /// Another study of the same parties, which lets a single person's result through.
     fn lax_study(&self) -> String {
-        Self::study(&self.c, &self.c.draft(), "1")
+        Self::study(&self.c, &self.c.draft(), "1", &[])
     }
 
     fn client(&self, party: &Party) -> Client {
@@ -252,6 +260,61 @@ fn no_share_is_given_on_what_the_job_does_not_give() {
     assert_eq!(world.ledger(0, &world.study) + world.ledger(0, &lax), 0);
 
     once_shared_it_stays_the_same(&world, &job, &lies);
+}
+
+/// A server that shows other values than the circuit gives, or those of an earlier time, would learn a decryption of its choice.
+#[test]
+fn no_share_is_given_of_values_that_the_circuit_does_not_give() {
+    let terms = ["--complete", "--release", "statistic", "--smallest-frequency", "0.1"];
+    let world = World::with(&terms);
+    let made = world.encrypt(SITE, &[]);
+    let totals = world.encrypt(SUMMED, &["--totals"]);
+    let mut inputs = world.grant(SITE, &made, &world.study, &[]);
+    inputs.extend(["--totals".to_owned(), totals["totals"].as_str().unwrap().to_owned()]);
+    let job = world.run(&world.study, &inputs);
+    let (client, id) = (world.client(&world.c.coordinator), job.parse().unwrap());
+    let finished = |holders: &[usize]| {
+        for _ in 0..60 {
+            for &holder in holders {
+                if let Some(finished) = client.job_status(&id).unwrap().finished {
+                    return finished;
+                }
+                let output = world.agent(holder, &world.study, &[]);
+                assert!(output.status.success(), "{}", text(&output));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        panic!("not finished: {:?}", client.job_status(&id).unwrap());
+    };
+    let name = finished(&[0, 1, 2]);
+    let bytes = client.get_object_bytes(&name, Kind::Finished.limit() + HEADER_LEN as u64).unwrap();
+    let honest: Finished = decode(&bytes).unwrap();
+    let mut object = world.bytes(&honest.values[0]);
+    object[HEADER_LEN] ^= 1;
+    let mut other = honest.clone();
+    other.values[0] = named(&object);
+    let mut fewer = honest.clone();
+    fewer.values.push(honest.values[0]);
+    let before = world.ledger(0, &world.study);
+    for forged in [other, fewer] {
+        let forged = encode(&forged).unwrap();
+        let lied = Digest::of(&forged);
+        let mut lie = Lie { words: vec![(name.to_string(), lied.to_string())], ..Lie::default() };
+        lie.answers.insert(format!("GET /v1/chunks/{lied}"), forged);
+        lie.answers.insert(format!("GET /v1/chunks/{}", Digest::of(&object)), object.clone());
+        world.liar.take_received();
+        let output = world.liar.telling(&lie, || world.agent(0, &world.study, &[]));
+        refused(&output, 7, &["did not compute what the study asks for", "share nothing"]);
+        let sent = world.liar.take_received();
+        assert!(sent.iter().all(|(name, _)| name.starts_with("GET ")), "{sent:?}");
+        assert_eq!(world.ledger(0, &world.study), before);
+    }
+    // Of the true ones it gives a share.
+    assert!(world.agent(0, &world.study, &[]).status.success());
+    assert!(world.ledger(0, &world.study) >= before);
+    let shares = client.share_statuses(&id).unwrap();
+    let values = |s: &&ShareStatus| s.phase == SharePhase::Values && s.commitment.is_some();
+    assert_eq!(shares.iter().filter(values).count(), 1);
 }
 
 /// The holders share, and the server asks the first one again.

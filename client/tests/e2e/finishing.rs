@@ -2,7 +2,7 @@
 //! by one, against the table of the merged files in the clear.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::common::{Table, hegwas, real_data, run};
@@ -53,6 +53,47 @@ fn check(statistic: &Path, clear: &Path) {
     assert!((largest - 174.1).abs() < 15.0, "the strongest is the known one: {largest}");
 }
 
+/// Holds a table of hits against the table in the clear: outside the band, and the wider one of what is rarer than 0.05, no answer
+/// is wrong.
+fn check_hits(hits: &Path, clear: &Path, band: f64) {
+    let (ours, clear) = (Table::read(hits), Table::read(clear));
+    let said: HashMap<&str, usize> =
+        ours.rows.iter().enumerate().map(|(i, row)| (ours.get(row, "ID"), i)).collect();
+    let threshold = 5.451_310;
+    let (lower, upper) =
+        ((threshold - band) * (threshold - band), (threshold + band) * (threshold + band));
+    let (mut found, mut undecided, mut worst) = (0, 0, 0.0f64);
+    for exact in &clear.rows {
+        let id = clear.get(exact, "ID");
+        let row = said.get(id).map(|i| &ours.rows[*i]);
+        let word = row.map_or("no", |row| ours.get(row, "HIT"));
+        let chi2 = clear.number(exact, "CHISQ").unwrap_or(0.0);
+        let frequency = clear.number(exact, "A1_FREQ").unwrap_or(0.0);
+        let spread = 4.0 * frequency * (1.0 - frequency);
+        let upper = lower + (upper - lower) * (0.19 / spread).max(1.0);
+        if chi2 <= lower {
+            assert_eq!(word, "no", "{id}: {chi2}");
+        } else if chi2 < upper {
+            undecided += 1;
+        } else {
+            found += 1;
+            let Some(row) = row else { panic!("{id} is missing: {chi2}") };
+            let Some(value) = ours.number(row, "CHISQ") else {
+                assert_eq!(word, "yes", "{id}: {chi2}");
+                continue;
+            };
+            // The value of a rarer one is too small.
+            let error = value.sqrt() - chi2.sqrt();
+            let bound = 1.1 * ours.number(row, "Z_ERROR").unwrap();
+            assert!(error < bound && (spread < 0.19 || -error < bound), "{id}: {chi2} {value}");
+            worst = if spread < 0.19 { worst } else { worst.max(error.abs()) };
+        }
+    }
+    eprintln!("{found} hits, {undecided} in the band, |Z| of the hits within {worst:.1e}");
+    assert_eq!(clear.rows.len(), 85_485);
+    assert!(found > 400 && undecided < 20, "{found} {undecided}");
+}
+
 fn in_the_clear(bfile: &Path, pheno: &Path, out: &Path) {
     let mut command = hegwas();
     command.args(["assoc", "--plaintext", "--pheno-name", PHENOTYPE]);
@@ -72,9 +113,17 @@ fn contribute(owner: &Party, study: &str, pheno: &str) {
     owner.run(&["grant", "new", "--dataset", made["dataset"].as_str().unwrap(), "--study", study]);
 }
 
-#[test]
-fn four_sites_and_three_holders_release_chi_squares() {
-    let Some(data) = real_data() else { return };
+/// A consortium of four sites and three holders whose job is released.
+struct Released {
+    c: Consortium,
+    job: String,
+    /// Where the analyst's table is, without its ending.
+    table: PathBuf,
+    /// The table in the clear.
+    clear: PathBuf,
+}
+
+fn four_sites_and_three_holders(data: &Path, release: &[&str]) -> Released {
     let set = data.join("geuvadis22");
     let whole = Files::read(&set.join("g22"));
     let sites = Table::read(&set.join("sites.tsv"));
@@ -96,8 +145,7 @@ fn four_sites_and_three_holders_release_chi_squares() {
     let mut command = c.coordinator.command(&["panel", "--out", "panel"]);
     run(command.args(LIST).arg("--list").arg(set.join("g22.bim")));
     let terms = ["--people", "400", "--min-people", "200", "--complete", "--max-jobs", "4"];
-    let release = ["--release", "statistic", "--smallest-frequency", FREQUENCY];
-    let study = c.propose(&c.draft(), "panel", &[&terms[..], &release].concat());
+    let study = c.propose(&c.draft(), "panel", &[&terms[..], release].concat());
     c.make_key(&study);
     let pheno = set.join("pheno_bin.tsv");
     c.owners.iter().for_each(|owner| contribute(owner, &study, pheno.to_str().unwrap()));
@@ -116,10 +164,6 @@ fn four_sites_and_three_holders_release_chi_squares() {
     merged.write(&prefix);
     in_the_clear(&prefix, &pheno, &prefix);
     let table = c.analyst.home.join("table");
-    check(&table.with_extension("statistic.tsv"), &prefix.with_extension("assoc.tsv"));
-    for plot in ["manhattan", "qq"] {
-        assert!(table.with_extension(format!("allelic.{plot}.svg")).exists());
-    }
     // No count of a variant is in anything that anybody received: there is no share of the sums.
     for party in c.holders.iter().chain([&c.analyst]) {
         party.refused(&["share", &job, "--out", "share"], 3, &["its sums are not decrypted"]);
@@ -127,6 +171,51 @@ fn four_sites_and_three_holders_release_chi_squares() {
     for party in c.owners.iter().chain(&c.holders).chain([&c.analyst, &c.coordinator]) {
         party.run(&["log", "verify", &study]);
     }
+    Released { c, job, table, clear: prefix.with_extension("assoc.tsv") }
+}
+
+#[test]
+fn three_holders_release_chi_squares() {
+    let Some(data) = real_data() else { return };
+    let release = ["--release", "statistic", "--smallest-frequency", FREQUENCY];
+    let done = four_sites_and_three_holders(&data, &release);
+    check(&done.table.with_extension("statistic.tsv"), &done.clear);
+    for plot in ["manhattan", "qq"] {
+        assert!(done.table.with_extension(format!("allelic.{plot}.svg")).exists());
+    }
+}
+
+#[test]
+fn three_holders_release_hits_alone() {
+    let Some(data) = real_data() else { return };
+    let done = four_sites_and_three_holders(&data, &["--release", "hits"]);
+    check_hits(&done.table.with_extension("hits.tsv"), &done.clear, 0.01);
+    // Who asks for more has nothing: neither a table of statistics nor one of counts.
+    let said = done
+        .c
+        .analyst
+        .command(&["result", &done.job, "--format", "plink", "--out", "more"])
+        .output()
+        .unwrap();
+    assert!(!said.status.success());
+    for ending in ["statistic.tsv", "assoc.tsv"] {
+        assert!(!done.table.with_extension(ending).exists(), "{ending}");
+    }
+}
+
+#[test]
+fn a_sole_holder_releases_hits_and_their_chi_squares_in_one_command() {
+    let Some(data) = real_data() else { return };
+    let (dir, set) = (tempfile::tempdir().unwrap(), data.join("geuvadis22"));
+    let (bfile, pheno, out) = (set.join("g22"), set.join("pheno_bin.tsv"), dir.path().join("out"));
+    let mut command = hegwas();
+    command.args(["assoc", "--pheno-name", PHENOTYPE, "--release", "hits-with-values"]);
+    command.arg("--temp-dir").arg(dir.path());
+    command.arg("--bfile").arg(&bfile).arg("--pheno").arg(&pheno).arg("--out").arg(&out);
+    run(&mut command);
+    let clear = dir.path().join("clear");
+    in_the_clear(&bfile, &pheno, &clear);
+    check_hits(&out.with_extension("hits.tsv"), &clear.with_extension("assoc.tsv"), 0.02);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) fn finishing(data: &[u8]) -> bool {
         accepted |= share.is_ok_and(|share| same(share.to_bytes()));
         let relin = RelinShare::from_bytes(&object, params, study, number as usize);
         accepted |= relin.is_ok_and(|share| same(share.to_bytes()));
-        let mask = MaskCiphertext::from_bytes(&object, params, job, number);
+        let mask = MaskCiphertext::from_bytes(&object, params, job, (number, params.limbs()));
         accepted |= mask.is_ok_and(|mask| same(mask.to_bytes()));
         let evaluated = EvaluatedResult::from_bytes(&object, params, &job, number);
         accepted |= evaluated.is_ok_and(|evaluated| {

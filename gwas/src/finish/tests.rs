@@ -1,10 +1,15 @@
 //! Plans, batches and public factors.
 
-use he_core::ckks::Clear;
+use he_core::ckks::circuits::{Offset, chi_square};
+use he_core::ckks::{CkksParams, Clear, ProductInverse};
 use he_core::{Plan, PlanRequest};
 
+use super::plan::Factors;
 use super::*;
-use crate::wire::{Bitmap, Did, Participation, PlaneKind, Statistic, StudyLimits};
+use crate::presence::Presence;
+use crate::wire::{
+    Bitmap, Did, GroupSize, HitRule, Participation, PlaneKind, Release, Statistic, StudyLimits,
+};
 
 fn study(holders: u8, variants: u32, smallest_frequency: u32) -> Study {
     let party = |seed: u8| {
@@ -68,10 +73,46 @@ fn the_set_follows_the_smallest_frequency_and_roots_stay_exact() {
     assert!(matches!(FinishPlan::new(&counts), Err(FinishError::Counts)));
 }
 
+/// p below 5e-8.
+const RULE: HitRule = HitRule { threshold: 5_451_310, band: 20_000, smallest_frequency: 50_000 };
+
+#[test]
+fn hits_have_a_plan_and_their_slots_a_meaning() {
+    let request = PlanRequest { people: 400, ..study(3, 1, 50_000).plan.request() };
+    let of_400 = Study { plan: Plan::new(request).unwrap(), ..study(3, 85_485, 50_000) };
+    let hits = |release| FinishPlan::new(&Study { release, ..of_400.clone() }).unwrap();
+    let wide = HitRule { band: 20_000, ..RULE };
+    let (plan, values) = (hits(Release::Hits(RULE)), hits(Release::HitsWithValues(wide)));
+    assert_eq!((plan.slots(), plan.batches(), plan.ciphertexts()), (32_768, 3, 2));
+    assert_eq!((values.slots(), values.batches(), values.ciphertexts()), (32_768, 3, 4));
+    assert_eq!((plan.refresh_lengths(2), values.refresh_lengths(2)), ([2, 6, 11], [2, 12, 11]));
+    // One of each kind: for indicators the sign alone is known.
+    let hit = if plan.read(1.0) == Finding::Other { -1.0 } else { 1.0 };
+    assert_eq!(plan.read(hit), Finding::Hit(None));
+    assert_eq!((plan.read(-hit), plan.read(0.2)), (Finding::Other, Finding::Undecided));
+    let hit = if values.read(100.0) == Finding::Hit(Some(50.0)) { 1.0 } else { -1.0 };
+    assert_eq!(values.read(100.0 * hit), Finding::Hit(Some(50.0)));
+    assert_eq!((values.read(0.0), values.read(20.0 * hit)), (Finding::Other, Finding::Undecided));
+    assert!(values.largest() > 1600.0 && plan.largest() < 2.1);
+    // A slot that no variant has is no hit; neither is one of a variant that no case has.
+    let presence = Presence::new(85_485, &[None]);
+    let maps = plan.maps(2, &presence, &[GroupSize { people: 300, cases: 100 }]).unwrap();
+    let [offsets] = &maps.offsets[..] else { panic!("one stage") };
+    let used = 85_485 - 65_536;
+    assert!(offsets.len() == 32_768 && offsets[used] == offsets[32_767]);
+    // At the reference frequency 1/2 it is the same as that of a variant.
+    assert!(offsets.iter().all(|x| *x == offsets[0]) && offsets[0] != 0.0);
+    let numbers: Vec<_> =
+        maps.inputs(&plan, 2).map(|(_, spread, number)| (spread, number)).collect();
+    assert_eq!(numbers, [(false, 4), (true, 5)]);
+    let maps = values.maps(0, &presence, &[GroupSize { people: 300, cases: 100 }]).unwrap();
+    assert_eq!((maps.offsets.len(), maps.inputs(&values, 0).count()), (2, 4));
+}
+
 #[test]
 fn batches_are_whole_blocks_of_the_units_they_come_from() {
     let plan = FinishPlan::new(&study(3, 85_485, 50_000)).unwrap();
-    assert_eq!((plan.slots(), plan.block, plan.batches()), (16_384, 8192, 6));
+    assert_eq!((plan.slots(), plan.batches(), plan.ciphertexts()), (16_384, 6, 2));
     assert_eq!((plan.variants(0), plan.variants(5)), (0..16_384, 81_920..85_485));
     assert_eq!((plan.groups(3), plan.groups(4)), (0..1, 1..2));
     // A unit holds [body][channel][coefficient]; here each integer says where it stands.
@@ -105,12 +146,13 @@ fn oracle([a, t]: [f64; 2], [n, r]: [f64; 2]) -> f64 {
 
 /// The circuit in the clear, on the factors of a variant.
 fn run(plan: &FinishPlan, group: GroupSize, [a, t]: [f64; 2]) -> f64 {
-    let Factors { cases, all, spread, constants, offset } = plan.factors(group).unwrap();
+    let Factors { cases, all, spread, constants, offset } = plan.factors(group).unwrap()[0];
     let (n, r) = (f64::from(group.people), f64::from(group.cases));
     let effect = vec![cases * (a - r) + all * (t - n) + constants[0]];
     let root = vec![spread * (t - n) + constants[1]];
-    let inverse = plan.statistic().inverse();
-    chi_square(&Clear, inverse, &effect, &root, &Offset::Public(&[offset])).unwrap()[0]
+    // That of the smallest frequency 0.05.
+    let inverse = ProductInverse::with_error(0.19, 1.0, 1e-4).unwrap();
+    chi_square(&Clear, &inverse, &effect, &root, &Offset::Public(&[offset])).unwrap()[0]
 }
 
 #[test]
@@ -151,8 +193,9 @@ fn patterns_have_factors_of_their_own() {
     assert_eq!(presence.patterns(), 2);
     let maps = plan.maps(0, &presence, &groups).unwrap();
     // Variant 2 nobody has; of variant 3 there are no cases.
-    assert!(maps.offsets[0] != 0.0 && maps.offsets[1] != 0.0);
-    assert_eq!(maps.offsets[2..], [0.0, 0.0]);
+    let offsets = &maps.offsets[0];
+    assert!(offsets[0] != 0.0 && offsets[1] != 0.0);
+    assert!(offsets[2..].iter().all(|x| *x == 0.0) && offsets.len() == 16_384);
     let refused = plan.maps(0, &presence, &groups[..1]);
     assert!(matches!(refused, Err(FinishError::Groups)));
     for cases in [0, 300] {
@@ -178,6 +221,20 @@ fn bad_studies_are_refused() {
     refused(&|s| s.statistics = vec![Statistic::Allelic, Statistic::Trend], "");
     refused(&|s| s.plan = Plan::new(PlanRequest::sole_holder(100)).unwrap(), "refresh masks");
     refused(&|s| s.release = Release::Statistic { smallest_frequency: 0 }, "between 0.0001");
-    refused(&|s| s.release = Release::Hits, "not available yet");
-    refused(&|s| s.release = Release::HitsWithValues, "not available yet");
+    for rule in [
+        HitRule { threshold: 900_000, ..RULE },
+        HitRule { threshold: 31_000_000, ..RULE },
+        HitRule { band: 0, ..RULE },
+        HitRule { band: 1_000_001, ..RULE },
+    ] {
+        refused(&|s| s.release = Release::Hits(rule), "threshold of |Z|");
+    }
+    let rare = HitRule { smallest_frequency: 1_000, ..RULE };
+    refused(&|s| s.release = Release::Hits(rare), "widen the band to 0.");
+    let rare = HitRule { smallest_frequency: 0, ..RULE };
+    refused(&|s| s.release = Release::HitsWithValues(rare), "between 0.0001");
+    // Nobody can be a hit among ten people.
+    let few = Plan::new(PlanRequest { people: 10, ..study(1, 10, 50_000).plan.request() }).unwrap();
+    let hits = Release::Hits(RULE);
+    refused(&|s| (s.plan, s.release) = (few, hits), "relative gap");
 }

@@ -18,9 +18,34 @@ const HEADER: &str = "#CHROM\tPOS\tID\tREF\tALT\tOBS_CT\tTEST\tCHISQ\tZ_ERROR\tP
 pub struct Released {
     /// People whose contribution has the variant.
     pub people: u32,
-    /// The released chi-square with one degree of freedom and the largest error of its root; nothing where it is not defined
-    /// (nobody has the variant, or only cases or controls have).
-    pub value: Option<(f64, f64)>,
+    /// What was released.
+    pub found: Found,
+}
+
+/// What was released of a variant: a chi-square with one degree of freedom comes with the largest error of its root.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Found {
+    /// Its chi-square.
+    Value((f64, f64)),
+    /// It is a hit; its chi-square, if these are released.
+    Hit(Option<(f64, f64)>),
+    /// It is no hit.
+    Other,
+    /// It lies in the band round the threshold.
+    Undecided,
+    /// It has no statistic: nobody has the variant, or only cases or controls have.
+    Undefined,
+}
+
+/// How many variants are what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HitCounts {
+    /// Hits.
+    pub hits: usize,
+    /// Variants in the band.
+    pub undecided: usize,
+    /// Variants without a statistic.
+    pub undefined: usize,
 }
 
 /// Writes `PREFIX.statistic.tsv`, one row for each variant of `panel`, in its order.
@@ -46,16 +71,13 @@ pub fn write_released(
         line.clear();
         write!(line, "{}\t{}\t{}\t{}\t{}\t", v.chrom, v.pos, v.id, v.reference, v.alternate)?;
         write!(line, "{}\t{}\t", released.people, Test::Allelic.name())?;
-        let Some((chisq, error)) = released.value else {
+        let Found::Value((chisq, error)) = released.found else {
             line.extend_from_slice(b"NA\tNA\tNA\tNA\n");
             file.write(&line)?;
             continue;
         };
         let chisq = chisq.max(0.0);
-        let (p, neg_log10_p) = (survival(chisq, 1), neg_log10_survival(chisq, 1));
-        let p_value = PValue { p, neg_log10_p };
-        write!(line, "{}\t{error:.1e}\t", Shortest(chisq))?;
-        writeln!(line, "{p_value}\t{}", Shortest(neg_log10_p))?;
+        let PValue { p, neg_log10_p } = write_value(&mut line, (chisq, error))?;
         file.write(&line)?;
         let result = TestResult {
             test: Test::Allelic,
@@ -73,4 +95,55 @@ pub fn write_released(
     }
     file.sync()?.publish()?;
     Ok((path, collector.finish()))
+}
+
+/// Columns CHISQ, Z_ERROR, P and NEG_LOG10_P of a line, and its end.
+fn write_value(line: &mut Vec<u8>, (chisq, error): (f64, f64)) -> io::Result<PValue> {
+    let (p, neg_log10_p) = (survival(chisq, 1), neg_log10_survival(chisq, 1));
+    let value = PValue { p, neg_log10_p };
+    write!(line, "{}\t{error:.1e}\t", Shortest(chisq))?;
+    writeln!(line, "{value}\t{}", Shortest(neg_log10_p))?;
+    Ok(value)
+}
+
+/// Writes `PREFIX.hits.tsv`: one row for each hit and each variant in the band, in the order of `panel`. All others are no hits.
+///
+/// Columns `#CHROM POS ID REF ALT OBS_CT TEST HIT CHISQ Z_ERROR P NEG_LOG10_P`, separated by tabs: HIT is `yes`, or `band` where
+/// either answer may come. The last four are those of [`write_released`], `NA` where chi-squares are not released.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn write_hits(
+    prefix: &Path,
+    panel: &Panel,
+    values: impl IntoIterator<Item = Released>,
+) -> io::Result<(PathBuf, HitCounts)> {
+    let path = with_suffix(prefix, ".hits.tsv");
+    let mut file = Pending::new(path.clone())?;
+    file.write(HEADER.replace("TEST\t", "TEST\tHIT\t").as_bytes())?;
+    let (mut counts, mut line) = (HitCounts::default(), Vec::new());
+    for (variant, Released { people, found }) in (0..).zip(values) {
+        let Some(v) = panel.get(variant) else { break };
+        let (word, value) = match found {
+            Found::Hit(value) => ("yes", value),
+            Found::Undecided => ("band", None),
+            Found::Undefined => {
+                counts.undefined += 1;
+                continue;
+            }
+            Found::Value(_) | Found::Other => continue,
+        };
+        let counted = if word == "yes" { &mut counts.hits } else { &mut counts.undecided };
+        *counted += 1;
+        line.clear();
+        write!(line, "{}\t{}\t{}\t{}\t{}\t", v.chrom, v.pos, v.id, v.reference, v.alternate)?;
+        write!(line, "{people}\t{}\t{word}\t", Test::Allelic.name())?;
+        match value {
+            Some(value) => drop(write_value(&mut line, value)?),
+            None => line.extend_from_slice(b"NA\tNA\tNA\tNA\n"),
+        }
+        file.write(&line)?;
+    }
+    file.sync()?.publish()?;
+    Ok((path, counts))
 }

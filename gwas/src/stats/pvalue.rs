@@ -30,6 +30,21 @@ pub fn neg_log10_survival(x: f64, df: u8) -> f64 {
     -ln / LN_10 + 0.0
 }
 
+/// The chi-square of that p-value, by bisection: 0 for 1 and more, NaN for what is no p-value.
+#[must_use]
+pub fn quantile(p: f64, df: u8) -> f64 {
+    if p.is_nan() || p <= 0.0 {
+        return f64::NAN;
+    }
+    let wanted = -p.log10();
+    let (mut low, mut high) = (0.0, 3000.0f64.max(5.0 * wanted));
+    for _ in 0..100 {
+        let middle = (low + high) / 2.0;
+        *(if neg_log10_survival(middle, df) < wanted { &mut low } else { &mut high }) = middle;
+    }
+    low
+}
+
 /// `exp(z^2) erfc(z)` for `z >= 5`: `1 / (sqrt(pi) (z + (1/2)/(z + 1/(z + (3/2)/(z + ...)))))`, evaluated from the end.
 fn erfcx(z: f64) -> f64 {
     let tail = (1..=60).rev().fold(z, |tail, k| z + f64::from(k) / 2.0 / tail);
@@ -65,6 +80,23 @@ mod tests {
     fn two_degrees_of_freedom_are_an_exponential() {
         assert!((neg_log10_survival(1e6, 2) - 217_147.240_951_625_9).abs() < 1e-6);
         assert_eq!(survival(0.0, 2), 1.0);
+    }
+
+    #[test]
+    fn quantiles_are_the_inverse() {
+        // Genome-wide significance: |Z| = 5.4513104.
+        assert!((quantile(5e-8, 1).sqrt() - 5.451_310_4).abs() < 1e-7);
+        for x in [1e-3, 0.5, 3.84, 29.7, 1000.0] {
+            for df in [1, 2] {
+                let p = 10f64.powf(-neg_log10_survival(x, df));
+                if p > 0.0 {
+                    assert!((quantile(p, df) - x).abs() < 1e-9 * x.max(1.0), "{x} {df}");
+                }
+            }
+        }
+        assert!(
+            quantile(1.0, 1) < 1e-9 && quantile(0.0, 1).is_nan() && quantile(f64::NAN, 1).is_nan()
+        );
     }
 
     #[test]

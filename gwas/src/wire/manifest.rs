@@ -25,7 +25,9 @@ pub use finish::{Finished, GroupSize, Refresh};
 pub use grant::GrantTerms;
 pub use job::{Job, JobInput, JobResult, UnitResult};
 pub use share::{SealedShares, ShareCommitment, SharePhase, Shares};
-pub use study::{Participation, Release, SealingKey, Statistic, Study, StudyLimits};
+pub use study::{
+    HitRule, Participation, Release, ReleaseKind, SealingKey, Statistic, Study, StudyLimits,
+};
 pub use totals::Totals;
 
 /// Longest name or purpose in bytes.

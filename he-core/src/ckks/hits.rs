@@ -3,12 +3,19 @@
 //! With x the spread relative to the reference (see [`super::circuits`]), `h = x (chi2 - tau)` is a sum of two squares and a public number:
 //! no division. All hits lie in one interval of h; a Chebyshev polynomial folds that interval into `[-1, 1]` and lifts
 //! everything outside, by two bits a level, and a composition of cubics makes signs of the two sides.
+//!
+//! tau is the lower end of the band: what has a smaller chi-square has h below 0 whatever its spread, and is never a hit. A variant
+//! whose spread is below the interval has its band widened upwards alone, by what the spread lacks.
+
+mod plan;
 
 use super::ciphertext::CkksError;
 use super::circuits::{Excluded, Offset, Scaling, Variant, cases};
 use super::params::CkksParams;
 use super::scheme::{Precision, Scheme};
 use super::sign::{CompositeSign, SignError};
+
+pub use plan::{HitsError, HitsPlan, HitsRequest, Released};
 
 /// A decision rule: the threshold, the band round it in which either answer may come, and the largest chi-square that is safe.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,41 +36,63 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hits {
     rule: Rule,
-    /// Half the distance in chi-square that the band keeps on either side.
-    margin: f64,
     /// `mu`: what `y` is multiplied by so that the fold stays monic.
     scale: f64,
-    /// Offset after the first and the second squaring.
-    folds: [f64; 2],
+    /// Offset after each squaring of the fold.
+    folds: Vec<f64>,
     sign: CompositeSign,
 }
 
+/// Most squarings of a fold: hits span up to 2^18 times the threshold.
+const MOST_FOLDS: usize = 9;
+/// Part of the band that is given away, so that a chi-square exactly at its lower end lies outside, noise included.
+const EDGE: f64 = 1.0 / 1024.0;
 /// Largest distance of an indicator from 1 or -1, before noise: small enough to be hidden by flooding at 40 bits.
-const INDICATOR_ERROR: f64 = 3.469_446_951_953_614e-18; // 2^-58
+const INDICATOR_ERROR: f64 = 2.168_404_344_971_009e-19; // 2^-62
 
 impl Hits {
-    /// The circuit for a rule.
+    /// The shallowest circuit for a rule: a fold gains two bits a prime as long as hits span more than the rest.
+    ///
+    /// # Errors
+    /// When the rule means nothing, or no composition closes its gap.
     pub fn new(rule: Rule) -> Result<Self, SignError> {
-        let Rule { threshold, band, largest, lo, hi } = rule;
-        // (Z +- band)^2 is at least 2 Z band - band^2 away from tau on the lower side.
-        let margin = 2.0 * threshold.sqrt() * band - band * band;
-        let range = span(&rule, margin);
-        // y = 2 (h - lo margin) / range - 1: hits in [-1, 1]; others below, down to -outer.
-        let edge = 1.0 + 4.0 * lo * margin / range;
-        let outer = 1.0 + 2.0 * (hi * threshold + lo * margin) / range;
-        let fold = |y: f64| 8.0 * y * y * (y * y - 1.0) + 1.0; // T_4
+        let fold = |folds| Self::with_folds(rule, folds);
+        let found = (1..=MOST_FOLDS).filter_map(|folds| fold(folds).ok());
+        found.min_by_key(Self::depth).map_or_else(|| fold(2), Ok)
+    }
+
+    fn with_folds(rule: Rule, folds: usize) -> Result<Self, SignError> {
+        let Rule { band, largest, lo, hi, .. } = rule;
+        let (lower, width, range) = (rule.lower(), rule.width(), rule.range());
+        // y = 2 (h - lo width) / range - 1: hits in [-1, 1]; others below, from -edge to -outer.
+        let edge = 1.0 + 2.0 * lo * width * (1.0 - EDGE) / range;
+        let outer = 1.0 + 2.0 * (hi * lower + lo * width) / range;
+        let fold = |y: f64| (0..folds).fold(y, |t, _| 2.0 * t * t - 1.0); // T_(2^folds)
         let middle = (1.0 + fold(edge)) / 2.0;
         let half_gap = (fold(edge) - 1.0) / 2.0;
         let reach = (1.0 + middle).max(fold(outer) - middle);
-        let sensible =
-            0.0 < lo && lo < hi && band > 0.0 && margin > 0.0 && largest > threshold + margin;
+        let sensible = 0.0 < lo
+            && lo < hi
+            && band > 0.0
+            && rule.threshold.sqrt() > band
+            && largest > rule.upper();
         let gap = if sensible { half_gap / reach } else { f64::NAN };
         let sign = CompositeSign::new(gap, INDICATOR_ERROR)?;
-        // T_4 = 8 (y^2 - 1/2)^2 - 1. With Y = mu y: Y^2 - mu^2/2, squared, is mu^4 (T_4 + 1)/8; mu^4/8 makes the reach b_0.
+        // T_(2m) = 2 T_m^2 - 1. With Y_i = k_i T_(2^i): Y_i^2 - k_(i+1) = Y_(i+1) if k_(i+1) = k_i^2 / 2; the last k makes the reach b_0.
         let unit = sign.start() / reach;
-        let scale = (8.0 * unit).powf(0.25);
-        let folds = [-scale * scale / 2.0, -unit * (1.0 + middle)];
-        Ok(Self { rule, margin, scale, folds, sign })
+        let mut sizes = vec![unit];
+        let mut size = unit;
+        for _ in 0..folds {
+            size = (2.0 * size).sqrt();
+            sizes.push(size);
+        }
+        let scale = size;
+        let offsets = sizes.iter().take(folds).rev().map(|k| -k);
+        let mut folds: Vec<f64> = offsets.collect();
+        if let Some(last) = folds.last_mut() {
+            *last -= unit * middle;
+        }
+        Ok(Self { rule, scale, folds, sign })
     }
 
     /// The rule.
@@ -75,7 +104,8 @@ impl Hits {
     /// band it is never wrong. From D and E of [`Hits::allelic`] or [`Hits::trend`] and their
     /// offset.
     ///
-    /// Scales are 2^50 until the last cubic ([`CompositeSign::evaluate`]). Depth: 3 primes for the fold, 2 for a cubic, 1 for the last.
+    /// Scales are 2^50 until the last cubic ([`CompositeSign::evaluate`]). Depth: a prime for the first squares and each of the fold, 2
+    /// for a cubic, 1 for the last.
     pub fn evaluate<S: Scheme>(
         &self,
         scheme: &S,
@@ -90,7 +120,7 @@ impl Hits {
             Offset::Public(x) => scheme.add_vector(&squares, x)?,
             Offset::Encrypted(x) => scheme.add(&squares, x)?,
         };
-        for fold in self.folds {
+        for &fold in &self.folds {
             x = scheme.add_constant(&scheme.square(&x, Single)?, fold)?;
         }
         self.sign.evaluate(scheme, x)
@@ -104,15 +134,15 @@ impl Hits {
 
     /// The scale, near 2^50, of inputs at full depth for which the indicator has the scale 2^100.
     pub fn input_scale(&self, params: CkksParams) -> f64 {
-        let mut dropped = params.dropped_sizes(Self::depth(self.stages()));
-        let sign = self.sign.input_log2_scale(&mut dropped);
-        // Three squares come before the sign.
-        (0..3).fold(sign, |log2, _| (log2 + dropped(1)) / 2.0).exp2()
+        let mut dropped = params.dropped(self.depth());
+        let sign = self.sign.input_scale(&mut dropped);
+        // The first squares, and those of the fold, come before the sign.
+        (0..=self.folds.len()).fold(sign, |scale, _| (scale * dropped(1)).sqrt())
     }
 
     /// Primes that the circuit drops.
-    pub const fn depth(stages: usize) -> usize {
-        3 + CompositeSign::depth(stages)
+    pub fn depth(&self) -> usize {
+        1 + self.folds.len() + CompositeSign::depth(self.stages())
     }
 
     /// Stages of the sign.
@@ -126,14 +156,32 @@ impl Hits {
     }
 }
 
-/// `hi (largest - tau) - lo margin`: what hits span in h.
-fn span(rule: &Rule, margin: f64) -> f64 {
-    rule.hi * (rule.largest - rule.threshold) - rule.lo * margin
+impl Rule {
+    /// Chi-square at the lower end of the band, tau.
+    pub fn lower(&self) -> f64 {
+        let z = self.threshold.sqrt() - self.band;
+        z * z
+    }
+
+    /// Chi-square at the upper end of the band.
+    pub fn upper(&self) -> f64 {
+        self.lower() + self.width()
+    }
+
+    /// The band in units of chi-square.
+    fn width(&self) -> f64 {
+        4.0 * self.threshold.sqrt() * self.band
+    }
+
+    /// What hits span in h: `hi (largest - tau) - lo width`.
+    fn range(&self) -> f64 {
+        self.hi * (self.largest - self.lower()) - self.lo * self.width()
+    }
 }
 
 /// Public factors. An excluded variant comes out as no hit; slots that no variant has must be excluded too.
 impl Hits {
-    /// For the allelic test: `Y = mu (2 (h - lo margin)/range - 1)` with
+    /// For the allelic test: `Y = mu (2 (h - lo width)/range - 1)` with
     /// `h = (a - rho t)^2 / (rho (1-rho) T v) + tau (t - T/2)^2 / (T^2 v) - tau / (4 v)`.
     pub fn allelic(&self, rho: f64, variants: &[Variant]) -> Result<Scaling, Excluded> {
         let (unit, constant) = self.units();
@@ -141,7 +189,7 @@ impl Hits {
         for variant in variants {
             let (total, v) = (2.0 * variant.people, reference_variance(variant));
             let kappa2 = (unit / (cases(rho)? * total * v)).sqrt();
-            let kappa1 = (unit * self.rule.threshold / v).sqrt() / total;
+            let kappa1 = (unit * self.rule.lower() / v).sqrt() / total;
             let offset = constant - (kappa1 * total / 2.0).powi(2);
             let root = [kappa1, -kappa1 * total / 2.0];
             self.push(&mut scaling, variant, [kappa2, -rho * kappa2], root, None, offset);
@@ -157,7 +205,7 @@ impl Hits {
             let (n, v) = (variant.people, 2.0 * reference_variance(variant));
             let m = 2.0 * n * variant.reference;
             let kappa2 = (unit / (cases(rho)? * n * v)).sqrt();
-            let kappa1 = (unit * self.rule.threshold / v).sqrt() / n;
+            let kappa1 = (unit * self.rule.lower() / v).sqrt() / n;
             let square = kappa1 * kappa1;
             let linear = [square * (2.0 * m - n), -2.0 * square * n];
             let root = [kappa1, -kappa1 * m];
@@ -167,10 +215,10 @@ impl Hits {
         Ok(scaling)
     }
 
-    /// `2 mu / range` and `-2 mu lo margin / range - mu`.
+    /// `2 mu / range` and `-2 mu lo width / range - mu`.
     fn units(&self) -> (f64, f64) {
-        let unit = 2.0 * self.scale / span(&self.rule, self.margin);
-        (unit, -unit * self.rule.lo * self.margin - self.scale)
+        let unit = 2.0 * self.scale / self.rule.range();
+        (unit, -unit * self.rule.lo * self.rule.width() - self.scale)
     }
 
     fn push(
@@ -199,7 +247,7 @@ impl Hits {
     /// What a slot without a variant must hold: Y of a chi-square of zero at x = 1, or at hi if that is smaller.
     pub fn empty_slot(&self) -> f64 {
         let (unit, constant) = self.units();
-        constant - unit * self.rule.threshold * self.rule.hi.min(1.0)
+        constant - unit * self.rule.lower() * self.rule.hi.min(1.0)
     }
 
     /// The scale at which the encrypted offset of the trend test must be refreshed: that of a square of inputs.
@@ -246,7 +294,7 @@ mod tests {
             20.0,
             29.0,
             (z - 0.01).powi(2),
-            (z + 0.01).powi(2),
+            (z + 0.01).powi(2) + 1e-9,
             30.5,
             100.0,
             500.0,
@@ -337,7 +385,7 @@ mod tests {
     fn the_circuit_fits_the_largest_set_and_its_noise_vanishes() {
         let params = CkksParams::N65536Q1700;
         let hits = Hits::new(RULE).unwrap();
-        assert!(params.limbs() - Hits::depth(hits.stages()) >= BASE_LIMBS, "{}", hits.stages());
+        assert!(params.limbs() - hits.depth() >= BASE_LIMBS, "{}", hits.stages());
         let model = NoiseModel::new(params, 3);
         let predict = Predict::new(model);
         let grid: Vec<_> =
@@ -348,7 +396,7 @@ mod tests {
         let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
         let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
         let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&column(|g| g.1))).unwrap();
-        assert_eq!(out.limbs(), params.limbs() - Hits::depth(hits.stages()));
+        assert_eq!(out.limbs(), params.limbs() - hits.depth());
         assert!((out.scale().log2() - 100.0).abs() < 1e-5);
         let residue = hits.sign().residue(&out);
         assert!(residue < 2f64.powi(-58), "{residue:e}");

@@ -129,11 +129,11 @@ impl CkksParams {
         PRIMES.into_iter().map(|(p, _)| Modulus::new(p)).take(self.all_limbs())
     }
 
-    /// Gives log2 of the product of the next so many primes that a circuit drops, from the last of `depth` back to the first.
-    pub(crate) fn dropped_sizes(self, depth: usize) -> impl FnMut(usize) -> f64 {
+    /// Gives the product of the next so many primes that a circuit drops, from the last of `depth` back to the first.
+    pub(crate) fn dropped(self, depth: usize) -> impl FnMut(usize) -> f64 {
         let first = self.limbs().saturating_sub(depth);
-        let mut sizes = self.moduli().take(self.limbs()).skip(first);
-        move |count| sizes.by_ref().take(count).map(|m| (m.value() as f64).log2()).sum()
+        let mut primes = self.moduli().take(self.limbs()).skip(first);
+        move |count| primes.by_ref().take(count).map(|m| m.value() as f64).product()
     }
 
     /// Largest log2 QP that the tables allow at this degree.

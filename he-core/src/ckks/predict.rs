@@ -117,6 +117,12 @@ impl Predicted {
         self.scale
     }
 
+    /// The same modulo the first `limbs` primes alone.
+    #[must_use]
+    pub fn modulo(self, limbs: usize) -> Self {
+        Self { limbs: self.limbs.min(limbs), ..self }
+    }
+
     /// Primes left.
     pub fn limbs(&self) -> usize {
         self.limbs
@@ -153,14 +159,17 @@ impl Predict {
     fn combine(a: &Predicted, b: &Predicted, f: impl Fn(f64, f64) -> (f64, f64, f64)) -> Predicted {
         let mut errors = a.errors.clone();
         errors.extend(b.errors.iter().filter(|e| !a.errors.contains(e)));
-        let at = |of: &Predicted, s: &Slot, e: &(usize, f64)| {
-            let position = of.errors.iter().position(|x| x == e);
-            position.and_then(|i| s.derivatives.get(i)).copied().unwrap_or(0.0)
+        let places = |of: &Predicted| -> Vec<Option<usize>> {
+            errors.iter().map(|e| of.errors.iter().position(|x| x == e)).collect()
+        };
+        let places: Vec<_> = places(a).into_iter().zip(places(b)).collect();
+        let at = |s: &Slot, place: Option<usize>| {
+            place.and_then(|i| s.derivatives.get(i)).copied().unwrap_or(0.0)
         };
         let slots = a.slots.iter().zip(&b.slots).map(|(x, y)| {
             let (value, da, db) = f(x.value, y.value);
-            let derivatives = errors.iter().map(|e| da * at(a, x, e) + db * at(b, y, e)).collect();
-            Slot { value, derivatives }
+            let derivative = |&(i, j)| da * at(x, i) + db * at(y, j);
+            Slot { value, derivatives: places.iter().map(derivative).collect() }
         });
         Predicted { slots: slots.collect(), errors, limbs: a.limbs.min(b.limbs), scale: a.scale }
     }

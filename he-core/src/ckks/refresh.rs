@@ -74,6 +74,8 @@ pub fn round_masked(
 /// and the masked sums map to differs by what the sums map to, and by nothing else.
 pub struct LinearMap {
     scale: f64,
+    /// Primes of the ciphertexts that it gives, or more than there are for all.
+    limbs: usize,
     /// `[input][slot]`
     factors: Vec<Vec<i128>>,
     constants: Vec<Fixed>,
@@ -89,6 +91,7 @@ impl LinearMap {
         };
         Ok(Self {
             scale,
+            limbs: usize::MAX,
             factors: factors
                 .iter()
                 .map(|f| f.iter().map(factor).collect())
@@ -98,6 +101,17 @@ impl LinearMap {
                 .map(|&c| to_fixed(c * scale, shift, scale))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The same for ciphertexts modulo the first `limbs` primes alone: where a circuit is shallow, fewer bytes travel.
+    #[must_use]
+    pub fn modulo(self, limbs: usize) -> Self {
+        Self { limbs, ..self }
+    }
+
+    /// Primes of the ciphertexts that it gives.
+    pub fn limbs(&self, params: CkksParams) -> usize {
+        self.limbs.clamp(1, params.limbs())
     }
 
     /// The scale of the ciphertexts that it gives.
@@ -126,12 +140,12 @@ impl LinearMap {
     }
 }
 
-/// The common mask `A` of refreshed ciphertext `number` of a job, modulo Q.
-pub fn refresh_mask(ring: &CkksRing, job: &Digest, number: u32) -> Vec<u64> {
-    ring.mask("hegwas v1 ckks refresh mask", job, number, ring.params().limbs())
+/// The common mask `A` of refreshed ciphertext `number` of a job, modulo the first `limbs` primes.
+pub fn refresh_mask(ring: &CkksRing, job: &Digest, number: u32, limbs: usize) -> Vec<u64> {
+    ring.mask("hegwas v1 ckks refresh mask", job, number, limbs)
 }
 
-/// A holder's encryption of what its masks map to, `b_k = -A S'_k + e_k + Enc(l(mu_k))` modulo Q.
+/// A holder's encryption of what its masks map to, `b_k = -A S'_k + e_k + Enc(l(mu_k))` modulo the primes of the map.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MaskCiphertext {
     params: CkksParams,
@@ -143,7 +157,11 @@ pub struct MaskCiphertext {
 impl MaskCiphertext {
     /// One computed by the secret half for refreshed ciphertext `number` of a job.
     pub fn new(params: CkksParams, job: Digest, number: u32, words: Vec<u64>) -> Self {
-        assert_eq!(words.len(), params.limbs() * params.degree(), "one polynomial modulo Q");
+        let limbs = words.len() / params.degree();
+        assert!(
+            words.len().is_multiple_of(params.degree()) && (1..=params.limbs()).contains(&limbs),
+            "one polynomial modulo some primes"
+        );
         Self { params, job, number, words }
     }
 
@@ -159,16 +177,16 @@ impl MaskCiphertext {
         )
     }
 
-    /// Reads one for refreshed ciphertext `number` of a job.
+    /// Reads one for refreshed ciphertext `number` of a job, which has so many primes ([`LinearMap::limbs`]).
     pub fn from_bytes(
         bytes: &[u8],
         params: CkksParams,
         job: Digest,
-        number: u32,
+        (number, limbs): (u32, usize),
     ) -> Result<Self, CodecError> {
         let (context, counts) = ((job.short(), "job"), [number, 0, 0, 0]);
         let kind = Kind::CkksMaskCiphertext;
-        let words = bytes::from_bytes(bytes, kind, params, context, counts, params.limbs(), 1)?;
+        let words = bytes::from_bytes(bytes, kind, params, context, counts, limbs, 1)?;
         Ok(Self { params, job, number, words })
     }
 }
@@ -186,17 +204,21 @@ pub fn refreshed(
     masks: &[MaskCiphertext],
 ) -> Result<Ciphertext, RefreshError> {
     let params = ring.params();
-    let fits = |m: &&MaskCiphertext| (m.params, m.job, m.number) == (params, *job, number);
+    let limbs = map.limbs(params);
+    let fits = |m: &&MaskCiphertext| {
+        (m.params, m.job, m.number) == (params, *job, number)
+            && m.words.len() == limbs * params.degree()
+    };
     let found = masks.iter().filter(fits).count();
     if found != holders || masks.len() != holders || holders == 0 {
         return Err(RefreshError::Shares { expected: holders, found });
     }
-    let mut c0 = ring.encode(&mut map.apply_affine(masked, params.slots()), params.limbs());
+    let mut c0 = ring.encode(&mut map.apply_affine(masked, params.slots()), limbs);
     for mask in masks {
         ring.subtract(&mut c0, &mask.words);
     }
     let mut c1 = vec![0; c0.len()];
-    ring.subtract(&mut c1, &refresh_mask(ring, job, number));
+    ring.subtract(&mut c1, &refresh_mask(ring, job, number, limbs));
     Ok(Ciphertext::new(params, map.scale, c0, c1))
 }
 
@@ -268,9 +290,13 @@ mod tests {
         let (params, job) = (CkksParams::N32768Q750, Digest::of(b"job"));
         let words = (0..params.limbs() * params.degree()).map(|i| i as u64).collect();
         let mask = MaskCiphertext::new(params, job, 3, words);
-        let read = |b: &[u8]| MaskCiphertext::from_bytes(b, params, job, 3);
+        let limbs = params.limbs();
+        let read = |b: &[u8]| MaskCiphertext::from_bytes(b, params, job, (3, limbs));
         assert!(read(&mask.to_bytes()).unwrap() == mask);
-        assert!(MaskCiphertext::from_bytes(&mask.to_bytes(), params, job, 2).is_err());
+        let bytes = mask.to_bytes();
+        for (number, limbs) in [(2, limbs), (3, limbs - 1), (3, 0)] {
+            assert!(MaskCiphertext::from_bytes(&bytes, params, job, (number, limbs)).is_err());
+        }
         refuses_bad_bytes(&mask.to_bytes(), Kind::CkksMaskCiphertext, read);
         let ring = CkksRing::new(params);
         let map = LinearMap::new(&[], &[], 1.0).unwrap();
@@ -281,5 +307,11 @@ mod tests {
         assert!(form(2, 1, core::slice::from_ref(&mask)).is_err());
         assert!(form(3, 2, core::slice::from_ref(&mask)).is_err());
         assert!(form(3, 0, &[]).is_err());
+        // Of a map of fewer primes, one of as many.
+        let map = LinearMap::new(&[], &[], 1.0).unwrap().modulo(5);
+        let short = MaskCiphertext::new(params, job, 3, vec![0; 5 * params.degree()]);
+        let form = |mask| refreshed(&ring, &job, 3, &map, &[], 1, core::slice::from_ref(mask));
+        assert_eq!(form(&short).unwrap().limbs(), 5);
+        assert!(form(&mask).is_err());
     }
 }

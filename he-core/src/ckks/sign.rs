@@ -55,7 +55,7 @@ impl CompositeSign {
         let mut size = 1.0 + deviation;
         let mut constants = Vec::new();
         for &ratio in ratios.iter().rev() {
-            size = (size / peak(ratio)).cbrt();
+            size = cube_root(size / peak(ratio));
             constants.push(size * size * mean_square(ratio));
         }
         constants.reverse();
@@ -80,13 +80,13 @@ impl CompositeSign {
         2 * stages - 1
     }
 
-    /// log2 of the scale, near 50, of inputs whose results have the scale 2^100. `dropped` gives log2 of the product of the next so many
+    /// The scale, near 2^50, of inputs whose results have the scale 2^100. `dropped` gives the product of the next so many
     /// primes, from the one that is dropped last to the first.
     ///
     /// Primes are not quite 2^50, and every square doubles the relative distance from it: forwards that grows, backwards it vanishes.
-    pub(crate) fn input_log2_scale(&self, mut dropped: impl FnMut(usize) -> f64) -> f64 {
-        let last = (100.0 + dropped(1)) / 3.0;
-        (1..self.constants.len()).fold(last, |log2, _| (log2 + dropped(2)) / 3.0)
+    pub(crate) fn input_scale(&self, mut dropped: impl FnMut(usize) -> f64) -> f64 {
+        let last = cube_root(2f64.powi(100) * dropped(1));
+        (1..self.constants.len()).fold(last, |scale, _| cube_root(scale * dropped(2)))
     }
 
     /// How far the results of [`CompositeSign::evaluate`] deviate from 1 and -1 for inputs outside the gap: what flooding has to hide.
@@ -153,7 +153,7 @@ impl Direction {
     /// The scale, near 2^50, of an effect at full depth for which the indicator has the scale 2^100.
     pub fn input_scale(&self, params: CkksParams) -> f64 {
         let depth = CompositeSign::depth(self.sign.constants().len());
-        self.sign.input_log2_scale(params.dropped_sizes(depth)).exp2()
+        self.sign.input_scale(params.dropped(depth))
     }
 
     /// [`Direction::positive`] where the effect is positive, its negative where it is negative.
@@ -169,6 +169,15 @@ impl Direction {
 
 /// Largest distance of a direction from 1 or -1, before noise.
 const DIRECTION_ERROR: f64 = 3.469_446_951_953_614e-18; // 2^-58
+
+/// The cube root by Newton's method: arithmetic and square roots are the same on every machine, a library's `cbrt` need not be.
+fn cube_root(x: f64) -> f64 {
+    let mut root = x.sqrt().sqrt() * x.sqrt().sqrt().sqrt().sqrt();
+    for _ in 0..64 {
+        root = (2.0 * root + x / (root * root)) / 3.0;
+    }
+    root
+}
 
 /// `q` for a = r, b = 1.
 fn mean_square(r: f64) -> f64 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gwas::finish::FinishPlan;
 use gwas::wire::{Did, Job, JobResult, Refresh, ShareCommitment, SharePhase, Shares, Study};
 use he_core::Digest;
+use he_core::arith::pack::packed_len;
 use he_core::ceremony::share_round;
 use he_core::codec::{Kind, decode};
 use he_core::commit::{Commitment, Commitments, revealed_object};
@@ -226,6 +227,10 @@ async fn refreshing(
             header.expect_context(context.or(unit).unwrap_or_default(), "job, study or result")?;
             let place = context.is_none() || header.counts == [number, 0, 0, 0];
             require(place, &format!("the object {} belongs to another place", chunk.digest))?;
+            let words = plan.limbs(number) * plan.params().degree();
+            let fits =
+                kind != Kind::CkksMaskCiphertext || header.length == packed_len(words) as u64;
+            require(fits, &format!("the object {} has another number of primes", chunk.digest))?;
         }
     }
     let said = offered.app.index.once(job, Slot::Shares(SharePhase::Refresh)).await?;

@@ -5,5 +5,6 @@ mod contributions;
 mod drafts;
 mod limits;
 mod logs;
+mod refresh;
 mod release;
 mod scale;

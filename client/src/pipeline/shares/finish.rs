@@ -9,7 +9,7 @@ use gwas::wire::{
 };
 use he_core::Digest;
 use he_core::ceremony::share_round;
-use he_core::ckks::{CkksRing, EvaluatedResult, LinearMap, ReleaseShare};
+use he_core::ckks::{CkksRing, EvaluatedResult, ReleaseShare};
 use he_core::codec::{HEADER_LEN, Kind, decode, encode};
 use he_core::share::ShareKind;
 use he_core_secret::ckks::{CkksHolderKey, release_share};
@@ -44,8 +44,7 @@ impl Finisher {
 
     /// The holder's share of the values of a batch, which it has recomputed.
     pub(in crate::pipeline) fn share(&self, job: &Digest, value: &EvaluatedResult) -> ReleaseShare {
-        let flood = self.plan.statistic().flood();
-        release_share(&self.ring, &self.key, value, job, flood)
+        release_share(&self.ring, &self.key, value, job, self.plan.flood())
     }
 
     /// Reads the values of a batch.
@@ -211,14 +210,11 @@ impl Holder<'_> {
             let maps = maps.map_err(Error::input)?;
             let gather = |channel| Zeroizing::new(finisher.plan.gather(batch, channel, unit));
             let (all, cases) = (gather(0), gather(1));
-            let mut push = |spread: bool, map: &LinearMap, masks: &[&[i128]]| {
-                let number = gwas::finish::ciphertext_number(batch, spread);
+            for (map, spread, number) in maps.inputs(&finisher.plan, batch) {
+                let masks: &[&[i128]] = if spread { &[&all] } else { &[&cases, &all] };
                 let made = finisher.key.mask_ciphertext(&finisher.ring, &job, number, map, masks);
                 ciphertexts.push(sink.take(&made.to_bytes())?);
-                Ok::<_, Error>(())
-            };
-            push(false, &maps.effect, &[&cases, &all])?;
-            push(true, &maps.spread, &[&all])?;
+            }
         }
         let study = (self.study.id, &self.study.message);
         let public = remote::finishing_key(self.client, &finisher.ring, study)?;

@@ -1,6 +1,6 @@
 //! Which jobs a key holder shares: the study's limits, and stricter ones of its own.
 
-use gwas::wire::{GroupSize, Participation, Release, Statistic, Study};
+use gwas::wire::{GroupSize, Participation, ReleaseKind, Statistic, Study};
 use he_core::Digest;
 use he_core::share::UnitValues;
 
@@ -28,7 +28,7 @@ pub(in crate::pipeline) struct Policy {
     /// The statistics that a study may publish; all where there is no list.
     pub statistics: Option<Vec<Statistic>>,
     /// What may leave a study; everything where there is no list.
-    pub releases: Option<Vec<Release>>,
+    pub releases: Option<Vec<ReleaseKind>>,
 }
 
 impl Policy {
@@ -107,10 +107,10 @@ impl Policy {
                 "the study publishes the statistic {statistic:?}, which your policy does not allow"
             )));
         }
-        if self.releases.as_ref().is_some_and(|allowed| !allowed.contains(&study.release)) {
+        if self.releases.as_ref().is_some_and(|allowed| !allowed.contains(&study.release.kind())) {
             return Err(refused(format_args!(
-                "the study releases {:?}, which your policy does not allow",
-                study.release
+                "the study releases {}, which your policy does not allow",
+                study.release.kind().name()
             )));
         }
         Ok(())

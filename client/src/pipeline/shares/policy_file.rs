@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gwas::wire::{Release, Statistic};
+use gwas::wire::{ReleaseKind, Statistic};
 use serde::Deserialize;
 
 use super::budget::Budget;
@@ -40,7 +40,7 @@ pub(in crate::pipeline) struct PolicyFile {
     /// Statistics that a study may publish.
     pub statistics: Option<Vec<Statistic>>,
     /// What may leave a study.
-    pub releases: Option<Vec<Release>>,
+    pub releases: Option<Vec<ReleaseKind>>,
     /// Whether to ask before a job is shared.
     #[serde(default)]
     pub ask: bool,
@@ -113,7 +113,7 @@ mod tests {
             policy.budget,
             Budget { jobs: 50, jobs_per_dataset: 20, phenotypes_per_dataset: 10 }
         );
-        assert_eq!(policy.releases, Some(vec![Release::Counts]));
+        assert_eq!(policy.releases, Some(vec![ReleaseKind::Counts]));
         assert_eq!(policy.statistics.unwrap().len(), 5);
     }
 

@@ -379,7 +379,7 @@ fn a_policy_file_limits_what_is_shared_and_a_job_under_the_minimum_spends_nothin
         &rounds("version = 1\nstatistics = [\"recessive\"]\n"),
         "publishes the statistic Allelic",
     );
-    all_say(&rounds("version = 1\nreleases = [\"hits\"]\n"), "releases Counts");
+    all_say(&rounds("version = 1\nreleases = [\"hits\"]\n"), "releases counts");
     all_say(&rounds("version = 1\nmax_jobs = 0\n"), "budget of 0 jobs");
     all_say(&rounds("version = 1\nmax_phenotypes_per_dataset = 0\n"), "budget of 0 phenotypes");
     // Nobody is there to be asked.

@@ -46,10 +46,61 @@ pub enum Release {
         /// error; of rarer variants it is between zero and the exact one.
         smallest_frequency: u32,
     },
-    /// Which variants pass a threshold. Not available in this version.
+    /// Which variants pass a threshold, and nothing else.
+    Hits(HitRule),
+    /// Which variants pass a threshold, and their allelic chi-squares.
+    #[serde(rename = "hits-with-values")]
+    HitsWithValues(HitRule),
+}
+
+impl Release {
+    /// What kind of release it is.
+    pub fn kind(self) -> ReleaseKind {
+        match self {
+            Self::Counts => ReleaseKind::Counts,
+            Self::Statistic { .. } => ReleaseKind::Statistic,
+            Self::Hits(_) => ReleaseKind::Hits,
+            Self::HitsWithValues(_) => ReleaseKind::HitsWithValues,
+        }
+    }
+}
+
+/// A [`Release`] without its numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseKind {
+    /// The sums of every variant.
+    Counts,
+    /// The chi-square of every variant.
+    Statistic,
+    /// Which variants pass a threshold.
     Hits,
-    /// Which variants pass, and their statistics. Not available in this version.
+    /// Which variants pass a threshold, and their chi-squares.
     HitsWithValues,
+}
+
+impl ReleaseKind {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counts => "counts",
+            Self::Statistic => "statistic",
+            Self::Hits => "hits",
+            Self::HitsWithValues => "hits-with-values",
+        }
+    }
+}
+
+/// Which variants are hits, by the allelic test computed under encryption.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HitRule {
+    /// Threshold of `|Z|`, the root of the chi-square, in millionths.
+    pub threshold: u32,
+    /// Distance from the threshold, in millionths of `|Z|`, within which either answer may come.
+    pub band: u32,
+    /// Smallest minor allele frequency, in parts per million, at which the band is no wider. What is rarer and no hit is never
+    /// called one; its band reaches further up.
+    pub smallest_frequency: u32,
 }
 
 /// Who knows which rows take part, which is who has a phenotype.
@@ -277,7 +328,7 @@ impl Study {
     fn check_release(&self) -> Result<(), CodecError> {
         match self.release {
             Release::Counts => Ok(()),
-            Release::Statistic { .. } => {
+            Release::Statistic { .. } | Release::Hits(_) | Release::HitsWithValues(_) => {
                 require(
                     self.planes == [PlaneKind::Dosage] && self.statistics == [Statistic::Allelic],
                     "a statistic is computed under encryption from complete genotypes, by the allelic test alone",
@@ -289,10 +340,6 @@ impl Study {
                 let plan = FinishPlan::new(self);
                 plan.map(drop).map_err(|e| CodecError::Conformance(e.to_string()))
             }
-            Release::Hits | Release::HitsWithValues => require(
-                false,
-                "this version releases counts, or the allelic statistic computed under encryption; releasing hits alone is not available yet",
-            ),
         }
     }
 

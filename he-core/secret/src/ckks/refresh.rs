@@ -99,17 +99,18 @@ impl CkksHolderKey {
     ) -> MaskCiphertext {
         let params = self.params();
         let mut values = map.apply(masks, params.slots());
-        let mut words = ring.encode(&mut values, params.limbs());
+        let limbs = map.limbs(params);
+        let mut words = ring.encode(&mut values, limbs);
         values.par_iter_mut().for_each(|z| z.zeroize());
         let mut bytes: Vec<u8> =
             words.iter().take(params.degree()).flat_map(|w| w.to_le_bytes()).collect();
         let input = [&job.0[..], &number.to_le_bytes(), &Digest::of(&bytes).0].concat();
         bytes.zeroize();
-        let mut error = self.small_error(ring, "hegwas v1 ckks mask error", &input, params.limbs());
+        let mut error = self.small_error(ring, "hegwas v1 ckks mask error", &input, limbs);
         ring.add(&mut words, &error);
         error.zeroize();
         let mut product = vec![0; words.len()];
-        self.multiply_add(ring, &refresh_mask(ring, job, number), &mut product);
+        self.multiply_add(ring, &refresh_mask(ring, job, number, limbs), &mut product);
         ring.subtract(&mut words, &product);
         product.zeroize();
         MaskCiphertext::new(params, *job, number, words)

@@ -1,6 +1,7 @@
 //! A study with its objects: one owner who is coordinator and key holder too, unless a test says otherwise.
 
 use axum::body::Bytes;
+use gwas::finish::FinishPlan;
 use gwas::panel::{Panel, ReferenceStatus, Variant};
 use gwas::wire::{
     ChunkRef, Dataset, Envelope, GrantTerms, Job, JobInput, KeyCommitment, Participation,
@@ -8,6 +9,7 @@ use gwas::wire::{
 };
 use he_core::arith::pack::{pack, packed_len};
 use he_core::ceremony::key_round;
+use he_core::ckks::CkksPublicShare;
 use he_core::codec::{Header, Kind, Message};
 use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::grant::{COMPONENTS, SwitchingKey};
@@ -75,11 +77,16 @@ pub fn envelope<T: Message>(message: &T, signers: &[&Party]) -> (Digest, Bytes) 
     (envelope.id(), envelope.to_bytes().unwrap().into())
 }
 
-/// A party's contribution to a study's key: any words below the primes are one.
+/// A party's contribution to a study's keys: any words below the primes are one.
 pub fn contribution(study: &Study, id: Digest, party: &Party) -> Vec<u8> {
     let params = study.plan.params();
     let words = study_mask(params, Digest::of(party.did.public_key()));
-    PublicShare::new(params, id, words).to_bytes()
+    let mut bytes = PublicShare::new(params, id, words).to_bytes();
+    if let Ok(plan) = FinishPlan::new(study) {
+        let words = vec![0; plan.params().words()];
+        bytes.extend(CkksPublicShare::new(plan.params(), id, words).to_bytes());
+    }
+    bytes
 }
 
 /// A party's commitment to an object of its choice.

@@ -181,7 +181,10 @@ async fn bad_studies_are_refused() {
     let server = Running::start(config(folder.path())).await;
     let url = server.url();
     let bad: [fn(&mut Study); 12] = [
-        |s| s.release = gwas::wire::Release::Hits,
+        |s| {
+            let rule = gwas::wire::HitRule { threshold: 0, band: 0, smallest_frequency: 0 };
+            s.release = gwas::wire::Release::Hits(rule);
+        },
         |s| s.statistics = vec![gwas::wire::Statistic::Trend],
         |s| s.statistics.clear(),
         |s| s.key_holders.reverse(),

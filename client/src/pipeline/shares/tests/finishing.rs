@@ -55,22 +55,13 @@ fn write_cohort(folder: &Path) -> [String; 2] {
     [prefix, table].map(|path| path.to_str().unwrap().to_owned())
 }
 
-const TERMS: [&str; 9] = [
-    "--people",
-    "200",
-    "--complete",
-    "--min-people",
-    "50",
-    "--release",
-    "statistic",
-    "--smallest-frequency",
-    "0.05",
-];
+const TERMS: [&str; 5] = ["--people", "200", "--complete", "--min-people", "50"];
+const FREQUENCY: [&str; 2] = ["--smallest-frequency", "0.05"];
 
-fn world() -> World {
+fn world(release: &str) -> World {
     let dir = tempfile::tempdir().unwrap();
     let files = write_cohort(dir.path());
-    World::with(dir, files, &TERMS)
+    World::with(dir, files, &[&TERMS[..], &["--release", release], &FREQUENCY].concat())
 }
 
 /// A column of a table, by variant.
@@ -116,15 +107,51 @@ fn release(world: &mut World, job: &Digest) {
     panic!("not released: {:?}", world.client("coordinator").job_status(job).unwrap());
 }
 
-/// Every row of a statistic against the table in the clear; the largest difference of `|Z|`.
-fn compare(world: &World, statistic: &str) -> f64 {
+/// The table in the clear.
+fn in_the_clear(world: &World) -> String {
     let [bfile, pheno] = &world.files;
     let plain = world.path("plain");
     let assoc = ["hegwas", "assoc", "--plaintext", "--bfile", bfile, "--pheno", pheno];
     let more = ["--pheno-name", "CASE", "--out", &plain];
     let assoc = Cli::try_parse_from([&assoc[..], &more].concat()).unwrap();
     dispatch(assoc.command, &Console::silent()).unwrap();
-    let exact = column(&format!("{plain}.assoc.tsv"), "CHISQ");
+    format!("{plain}.assoc.tsv")
+}
+
+/// A table of hits against the table in the clear: outside the band no answer is wrong. How many hits there are.
+fn compare_hits(world: &World, table: &str, band: f64) -> usize {
+    let clear = in_the_clear(world);
+    let (exact, frequency) = (column(&clear, "CHISQ"), column(&clear, "A1_FREQ"));
+    let said: HashMap<String, String> = {
+        let text = std::fs::read_to_string(table).unwrap();
+        let head = "#CHROM\tPOS\tID\tREF\tALT\tOBS_CT\tTEST\tHIT\tCHISQ\tZ_ERROR\tP\tNEG_LOG10_P";
+        assert_eq!(text.lines().next().unwrap(), head);
+        let fields = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
+        text.lines().skip(1).map(fields).map(|f| (f[2].clone(), f[7].clone())).collect()
+    };
+    let (values, bound) = (column(table, "CHISQ"), column(table, "Z_ERROR"));
+    let threshold = 5.451_310;
+    let mut hits = 0;
+    for (variant, chi2) in &exact {
+        let z = chi2.sqrt();
+        let rare = frequency[variant].min(1.0 - frequency[variant]) < 0.05;
+        let word = said.get(variant).map_or("no", String::as_str);
+        if z < threshold - band {
+            assert_eq!(word, "no", "{variant}: {z}");
+        } else if z > threshold + band && !rare {
+            assert_eq!(word, "yes", "{variant}: {z}");
+            hits += 1;
+            let error = (values[variant].sqrt() - z).abs();
+            let fine = error.is_nan() || error <= bound[variant] * 1.1;
+            assert!(fine, "{variant}: {z} {}", values[variant]);
+        }
+    }
+    hits
+}
+
+/// Every row of a statistic against the table in the clear; the largest difference of `|Z|`.
+fn compare(world: &World, statistic: &str) -> f64 {
+    let exact = column(&in_the_clear(world), "CHISQ");
     let ours = column(statistic, "CHISQ");
     let bound = column(statistic, "Z_ERROR");
     assert_eq!((exact.len(), ours.len()), (VARIANTS, VARIANTS));
@@ -139,7 +166,7 @@ fn compare(world: &World, statistic: &str) -> f64 {
 
 #[test]
 fn a_statistic_is_released_and_nothing_else() {
-    let mut world = world();
+    let mut world = world("statistic");
     let study = world.terms();
     let job = world.compute();
     let id = job.to_string();
@@ -196,7 +223,7 @@ fn a_statistic_is_released_and_nothing_else() {
 
 #[test]
 fn a_sole_holder_has_a_statistic_in_one_command() {
-    let world = world();
+    let world = world("statistic");
     let [bfile, pheno] = &world.files;
     let out = world.path("alone");
     let assoc =
@@ -211,4 +238,51 @@ fn a_sole_holder_has_a_statistic_in_one_command() {
     let worst = compare(&world, &format!("{out}.statistic.tsv"));
     println!("|Z| within {worst:e}");
     assert!(worst < 0.01, "{worst}");
+}
+
+#[test]
+fn hits_are_released_and_nothing_else() {
+    let mut world = world("hits");
+    let job = world.compute();
+    let id = job.to_string();
+    for who in ["coordinator", "one"] {
+        let share = world.run(who, &["share", &id, "--out", &world.path("share")]);
+        let said = share.unwrap_err().to_string();
+        assert!(said.contains("releases hits: its sums are not decrypted"), "{who}: {said}");
+    }
+    release(&mut world, &job);
+    let out = world.path("table");
+    world.run("coordinator", &["result", &id, "--out", &out]).unwrap();
+    let table = format!("{out}.hits.tsv");
+    let hits = compare_hits(&world, &table, 0.01);
+    println!("{hits} hits");
+    assert!(hits > 50, "{hits}");
+    // Neither a chi-square nor a count is in it, and there is no other table.
+    assert!(column(&table, "CHISQ").values().all(|chi2| chi2.is_nan()));
+    for other in ["statistic", "assoc"] {
+        assert!(!Path::new(&format!("{out}.{other}.tsv")).exists());
+    }
+    // What holders have shared are totals, masked sums and indicators.
+    let shares = world.client("coordinator").share_statuses(&job).unwrap();
+    assert!(shares.iter().all(|s| s.phase != SharePhase::Sums), "{shares:?}");
+}
+
+#[test]
+fn a_sole_holder_has_hits_and_their_values_in_one_command() {
+    let world = world("statistic");
+    let [bfile, pheno] = &world.files;
+    let out = world.path("alone");
+    let assoc =
+        ["assoc", "--bfile", bfile, "--pheno", pheno, "--pheno-name", "CASE", "--out", &out];
+    let deep = ["--release", "hits", "--smallest-frequency", "0.0001"];
+    let said = world.run("coordinator", &[&assoc[..], &deep].concat()).unwrap_err().to_string();
+    assert!(said.contains("raise the smallest frequency, or widen the band"), "{said}");
+    let never = ["--release", "hits", "--p-value", "0"];
+    assert!(world.run("coordinator", &[&assoc[..], &never].concat()).is_err());
+    world.run("coordinator", &[&assoc[..], &["--release", "hits-with-values"]].concat()).unwrap();
+    let table = format!("{out}.hits.tsv");
+    let hits = compare_hits(&world, &table, 0.02);
+    assert!(
+        hits > 50 && column(&table, "CHISQ").values().filter(|x| x.is_finite()).count() >= hits
+    );
 }
