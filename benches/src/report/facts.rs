@@ -1,7 +1,6 @@
 //! The records of one report, sorted by what they measured.
 
 use he_core::Params;
-use he_core::kernel::Engine;
 
 use super::comparison::Recorded;
 use crate::consortium::Consortium;
@@ -75,9 +74,8 @@ impl Facts {
     #[must_use]
     pub(super) fn kernel(&self, params: Params, vectors: u8, threads: usize) -> Option<&Kernel> {
         let fits = |k: &&Kernel| (k.params, k.vectors, k.threads) == (params, vectors, threads);
-        let fast = |k: &&Kernel| k.engine != Engine::Portable.name();
-        let mut found = self.kernels.iter().filter(fits);
-        found.clone().find(fast).or_else(|| found.next())
+        let found = self.kernels.iter().filter(fits);
+        found.min_by(|a, b| a.ns_per_genotype.total_cmp(&b.ns_per_genotype))
     }
 
     /// Encryption of one full group on one thread: the shape of `record encrypt`.
