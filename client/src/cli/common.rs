@@ -245,7 +245,7 @@ pub struct ReleaseArgs {
     #[arg(long, value_name = "FREQ", value_parser = up_to::<1>)]
     pub smallest_frequency: Option<f64>,
     /// With --release hits: a variant is a hit if its p-value is smaller
-    #[arg(long, value_name = "P", default_value_t = 5e-8, value_parser = up_to::<1>)]
+    #[arg(long, value_name = "P", default_value = "5e-8", value_parser = up_to::<1>)]
     pub p_value: f64,
     /// With --release hits: distance of |Z| from the threshold within which either answer may come [default: 0.01, with values 0.02]
     #[arg(long, value_name = "Z", value_parser = up_to::<1>)]
