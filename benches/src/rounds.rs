@@ -152,23 +152,20 @@ pub fn run(options: &Options, records: &Path, work: Option<&Path>) -> Result<()>
 
 fn choose(names: &[String], externals: &[PathBuf]) -> Result<Vec<Box<dyn Entrant>>> {
     let (found, missing) = schemes::all();
-    for name in names {
-        if !found.iter().any(|s| s.about().name == *name) {
-            let reason = missing.iter().find(|m| m.name == *name).map(|m| m.why.clone());
-            let why =
-                reason.unwrap_or_else(|| "no such scheme; see `hegwas-bench list`".to_owned());
-            return Err(Error::Program { program: name.clone(), why });
-        }
+    let outside = externals.iter().map(|program| schemes::external(program));
+    let outside = outside.collect::<Result<Vec<_>>>()?;
+    let here = |name: &String| found.iter().chain(&outside).any(|s| s.about().name == *name);
+    if let Some(name) = names.iter().find(|name| !here(name)) {
+        let reason = missing.iter().find(|m| m.name == *name).map(|m| m.why.clone());
+        let why = reason.unwrap_or_else(|| "no such scheme; see `hegwas-bench list`".to_owned());
+        return Err(Error::Program { program: name.clone(), why });
     }
-    for missing in &missing {
+    for missing in missing.iter().filter(|missing| !here(&missing.name)) {
         say::progress(format_args!("left out: {} ({})", missing.name, missing.why));
     }
     let wanted = |name: &String| names.is_empty() || names.contains(name);
-    let mut chosen: Vec<_> = found.into_iter().filter(|s| wanted(&s.about().name)).collect();
-    for program in externals {
-        chosen.push(schemes::external(program)?);
-    }
-    Ok(chosen)
+    let chosen = found.into_iter().filter(|s| wanted(&s.about().name));
+    Ok(chosen.chain(outside).collect())
 }
 
 /// A run under way.
