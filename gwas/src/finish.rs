@@ -212,7 +212,7 @@ impl<'a> Evaluation<'a> {
         let job = result.job;
         let [cases, all] = [1, 0].map(|channel| self.plan.gather(batch, channel, unit));
         let mut inputs = Vec::new();
-        for (map, spread, number) in maps.inputs(&self.plan, batch) {
+        for (map, spread, number) in maps.inputs() {
             let masked: &[&[i128]] = if spread { &[&all] } else { &[&cases, &all] };
             let mut masks = Vec::with_capacity(refreshes.len());
             for refresh in refreshes {

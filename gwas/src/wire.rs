@@ -19,5 +19,5 @@ pub use manifest::{
     ChunkRef, Dataset, Finished, GrantTerms, GroupSize, HitRule, Job, JobInput, JobResult,
     KeyCommitment, MAX_NAME, Participation, Phenotype, PlaneKind, Refresh, Release, ReleaseKind,
     RowSet, SealedShares, SealingKey, ShareCommitment, SharePhase, Shares, Statistic, Study,
-    StudyLimits, Totals, UnitResult,
+    StudyLimits, Totals, UnitResult, millionths,
 };

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use gwas::wire::draft::Role;
 use gwas::wire::status::{Action, StudyPhase, StudyStatus, Todo};
-use gwas::wire::{Did, KeyCommitment, Opened, Release, Study};
+use gwas::wire::{Did, KeyCommitment, Opened, Release, Study, millionths};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ceremony::key_round;
@@ -90,13 +90,13 @@ fn in_words(study: &Study) -> String {
         Release::Counts => "counts of every variant".to_owned(),
         Release::Statistic { smallest_frequency } => format!(
             "chi-squares alone, computed under encryption, exact for frequencies from {}",
-            f64::from(smallest_frequency) / 1e6
+            millionths(smallest_frequency)
         ),
         Release::Hits(rule) | Release::HitsWithValues(rule) => format!(
             "which variants have |Z| above {}, give or take {}, at frequencies from {}{}; computed under encryption, and nothing else",
-            f64::from(rule.threshold) / 1e6,
-            f64::from(rule.band) / 1e6,
-            f64::from(rule.smallest_frequency) / 1e6,
+            millionths(rule.threshold),
+            millionths(rule.band),
+            millionths(rule.smallest_frequency),
             if matches!(study.release, Release::Hits(_)) { "" } else { ", and their chi-squares" }
         ),
     };

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use gwas::finish::Finding;
 use gwas::panel::Panel;
-use gwas::report::{self, Found, HitCounts, Released};
+use gwas::report::{self, HitCounts, Released};
 use gwas::stats::denominators::{Denominators, Group};
 use gwas::stats::pvalue::survival;
 use gwas::wire::status::JobStatus;
-use gwas::wire::{ChunkRef, GroupSize, HitRule, JobResult, Opened, Release, SharePhase, Study};
+use gwas::wire::{
+    ChunkRef, GroupSize, HitRule, JobResult, Opened, Release, SharePhase, Study, millionths,
+};
 use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ckks::{EvaluatedResult, ReleaseShare, combine};
@@ -88,17 +90,10 @@ impl Job<'_> {
             replay.run(console, |_, value| take(value, &[finisher.share(&result.job, value)]))?;
         }
         let defined = |group: &Group| group.cases > 0 && group.cases < group.people;
-        let plan = &finisher.plan;
-        let with_error = |chi2: f64| (chi2, plan.z_error(chi2));
         let released = (0..study.message.variants).zip(values).map(|(variant, value)| {
             let group = denominators.at(variant);
-            let found = match plan.read(value) {
-                _ if !defined(&group) => Found::Undefined,
-                Finding::Value(chi2) => Found::Value(with_error(chi2)),
-                Finding::Hit(chi2) => Found::Hit(chi2.map(with_error)),
-                Finding::Other => Found::Other,
-                Finding::Undecided => Found::Undecided,
-            };
+            let found =
+                if defined(&group) { finisher.plan.read(value) } else { Finding::Undefined };
             Released { people: group.people, found }
         });
         let Group { people, cases } = denominators.all();
@@ -157,7 +152,7 @@ pub(super) fn write(
 /// How many hits there are.
 fn hits_in_words(hits: &HitCounts, rule: &HitRule, variants: usize) -> String {
     let HitCounts { hits, undecided, undefined } = hits;
-    let (z, band) = (f64::from(rule.threshold) / 1e6, f64::from(rule.band) / 1e6);
+    let [z, band] = [rule.threshold, rule.band].map(millionths);
     format!(
         "{hits} of {variants} variants are hits (|Z| above {z}, p below {:.3e}); {undecided} lie in the band of {band} to either side, where either answer may come; {undefined} have no statistic",
         survival(z * z, 1)
@@ -166,16 +161,15 @@ fn hits_in_words(hits: &HitCounts, rule: &HitRule, variants: usize) -> String {
 
 /// What the numbers are.
 fn note(study: &Study) -> String {
-    let frequency = |frequency: u32| f64::from(frequency) / 1e6;
     match study.release {
         Release::Counts => String::new(),
         Release::Statistic { smallest_frequency } => format!(
             "chi-squares were computed under encryption; Z_ERROR bounds the error of their roots for minor allele frequencies from {} on, rarer variants come out too small",
-            frequency(smallest_frequency)
+            millionths(smallest_frequency)
         ),
         Release::Hits(rule) | Release::HitsWithValues(rule) => format!(
             "hits were told from the rest under encryption, and nothing else was decrypted; variants rarer than {} are hits only from a larger |Z| on, none is one below the band",
-            frequency(rule.smallest_frequency)
+            millionths(rule.smallest_frequency)
         ),
     }
 }

@@ -115,6 +115,15 @@ impl World {
         crate::common::run(command.args(inputs)).trim().to_owned()
     }
 
+    /// A job over the site's rows and the other one's totals.
+    fn job(&self) -> String {
+        let made = self.encrypt(SITE, &[]);
+        let totals = self.encrypt(SUMMED, &["--totals"]);
+        let mut inputs = self.grant(SITE, &made, &self.study, &[]);
+        inputs.extend(["--totals".to_owned(), totals["totals"].as_str().unwrap().to_owned()]);
+        self.run(&self.study, &inputs)
+    }
+
     /// What a holder's agent does, once.
     fn agent(&self, holder: usize, study: &str, more: &[&str]) -> Output {
         let args = ["agent", "--study", study, "--once"];
@@ -192,11 +201,7 @@ fn times_x(ring: &Ring, words: &mut [u64]) {
 #[test]
 fn no_share_is_given_on_what_the_job_does_not_give() {
     let world = World::new();
-    let made = world.encrypt(SITE, &[]);
-    let totals = world.encrypt(SUMMED, &["--totals"]);
-    let mut inputs = world.grant(SITE, &made, &world.study, &[]);
-    inputs.extend(["--totals".to_owned(), totals["totals"].as_str().unwrap().to_owned()]);
-    let job = world.run(&world.study, &inputs);
+    let job = world.job();
     // A job of another study, of one person.
     let (lax, donor) = (world.lax_study(), world.encrypt(DONOR, &[]));
     let single = world.run(&lax, &world.grant(DONOR, &donor, &lax, &[]));
@@ -267,11 +272,7 @@ fn no_share_is_given_on_what_the_job_does_not_give() {
 fn no_share_is_given_of_values_that_the_circuit_does_not_give() {
     let terms = ["--complete", "--release", "statistic", "--smallest-frequency", "0.1"];
     let world = World::with(&terms);
-    let made = world.encrypt(SITE, &[]);
-    let totals = world.encrypt(SUMMED, &["--totals"]);
-    let mut inputs = world.grant(SITE, &made, &world.study, &[]);
-    inputs.extend(["--totals".to_owned(), totals["totals"].as_str().unwrap().to_owned()]);
-    let job = world.run(&world.study, &inputs);
+    let job = world.job();
     let (client, id) = (world.client(&world.c.coordinator), job.parse().unwrap());
     let finished = |holders: &[usize]| {
         for _ in 0..60 {
@@ -293,10 +294,10 @@ fn no_share_is_given_of_values_that_the_circuit_does_not_give() {
     object[HEADER_LEN] ^= 1;
     let mut other = honest.clone();
     other.values[0] = named(&object);
-    let mut fewer = honest.clone();
-    fewer.values.push(honest.values[0]);
+    let mut longer = honest.clone();
+    longer.values.push(honest.values[0]);
     let before = world.ledger(0, &world.study);
-    for forged in [other, fewer] {
+    for forged in [other, longer] {
         let forged = encode(&forged).unwrap();
         let lied = Digest::of(&forged);
         let mut lie = Lie { words: vec![(name.to_string(), lied.to_string())], ..Lie::default() };

@@ -191,44 +191,39 @@ fn three_holders_release_hits_alone() {
     let done = four_sites_and_three_holders(&data, &["--release", "hits"]);
     check_hits(&done.table.with_extension("hits.tsv"), &done.clear, 0.01);
     // Who asks for more has nothing: neither a table of statistics nor one of counts.
-    let said = done
-        .c
-        .analyst
-        .command(&["result", &done.job, "--format", "plink", "--out", "more"])
-        .output()
-        .unwrap();
-    assert!(!said.status.success());
+    let more = ["result", &done.job, "--format", "plink", "--out", "more"];
+    assert!(!done.c.analyst.command(&more).output().unwrap().status.success());
     for ending in ["statistic.tsv", "assoc.tsv"] {
         assert!(!done.table.with_extension(ending).exists(), "{ending}");
     }
 }
 
+/// A sole holder's job in one command: the prefix of its table, and the table in the clear.
+fn alone(data: &Path, dir: &Path, release: &[&str]) -> [PathBuf; 2] {
+    let set = data.join("geuvadis22");
+    let (bfile, pheno, out) = (set.join("g22"), set.join("pheno_bin.tsv"), dir.join("out"));
+    let mut command = hegwas();
+    command.args(["assoc", "--pheno-name", PHENOTYPE]).args(release).arg("--temp-dir").arg(dir);
+    command.arg("--bfile").arg(&bfile).arg("--pheno").arg(&pheno).arg("--out").arg(&out);
+    run(&mut command);
+    let clear = dir.join("clear");
+    in_the_clear(&bfile, &pheno, &clear);
+    [out, clear.with_extension("assoc.tsv")]
+}
+
 #[test]
 fn a_sole_holder_releases_hits_and_their_chi_squares_in_one_command() {
     let Some(data) = real_data() else { return };
-    let (dir, set) = (tempfile::tempdir().unwrap(), data.join("geuvadis22"));
-    let (bfile, pheno, out) = (set.join("g22"), set.join("pheno_bin.tsv"), dir.path().join("out"));
-    let mut command = hegwas();
-    command.args(["assoc", "--pheno-name", PHENOTYPE, "--release", "hits-with-values"]);
-    command.arg("--temp-dir").arg(dir.path());
-    command.arg("--bfile").arg(&bfile).arg("--pheno").arg(&pheno).arg("--out").arg(&out);
-    run(&mut command);
-    let clear = dir.path().join("clear");
-    in_the_clear(&bfile, &pheno, &clear);
-    check_hits(&out.with_extension("hits.tsv"), &clear.with_extension("assoc.tsv"), 0.02);
+    let dir = tempfile::tempdir().unwrap();
+    let [out, clear] = alone(&data, dir.path(), &["--release", "hits-with-values"]);
+    check_hits(&out.with_extension("hits.tsv"), &clear, 0.02);
 }
 
 #[test]
 fn a_sole_holder_releases_chi_squares_in_one_command() {
     let Some(data) = real_data() else { return };
-    let (dir, set) = (tempfile::tempdir().unwrap(), data.join("geuvadis22"));
-    let (bfile, pheno, out) = (set.join("g22"), set.join("pheno_bin.tsv"), dir.path().join("out"));
-    let mut command = hegwas();
-    command.args(["assoc", "--pheno-name", PHENOTYPE, "--release", "statistic"]);
-    command.args(["--smallest-frequency", FREQUENCY, "--temp-dir"]).arg(dir.path());
-    command.arg("--bfile").arg(&bfile).arg("--pheno").arg(&pheno).arg("--out").arg(&out);
-    run(&mut command);
-    let clear = dir.path().join("clear");
-    in_the_clear(&bfile, &pheno, &clear);
-    check(&out.with_extension("statistic.tsv"), &clear.with_extension("assoc.tsv"));
+    let dir = tempfile::tempdir().unwrap();
+    let release = ["--release", "statistic", "--smallest-frequency", FREQUENCY];
+    let [out, clear] = alone(&data, dir.path(), &release);
+    check(&out.with_extension("statistic.tsv"), &clear);
 }

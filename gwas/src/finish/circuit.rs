@@ -8,7 +8,7 @@ use he_core::ckks::{
 };
 
 use super::FinishError;
-use crate::wire::{HitRule, Release, Study};
+use crate::wire::{HitRule, Release, Study, millionths};
 
 /// Statistical bits by which released values hide what depends on the keys, over all values of the study.
 const FLOOD_LEVEL: u32 = 40;
@@ -19,17 +19,19 @@ const DEVIATIONS: f64 = 8.0;
 /// Slots of the largest finishing ring: batches are whole ciphertexts.
 const MOST_SLOTS: u64 = 1 << 15;
 
-/// What a released value says of a variant.
+/// What was released of a variant. A chi-square, of one degree of freedom, comes with the largest error of its root.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Finding {
     /// Its chi-square.
-    Value(f64),
+    Value((f64, f64)),
     /// It is a hit; its chi-square, if these are released.
-    Hit(Option<f64>),
+    Hit(Option<(f64, f64)>),
     /// It is no hit.
     Other,
     /// It lies in the band round the threshold, where either answer may come.
     Undecided,
+    /// It has no statistic: nobody has the variant, or only cases or controls have.
+    Undefined,
 }
 
 /// A circuit with its flooding. One of several *stages* has several pairs of inputs.
@@ -75,10 +77,10 @@ impl Circuit {
         if !sensible {
             return Err(FinishError::Rule);
         }
-        let z = f64::from(threshold) / 1e6;
+        let z = millionths(threshold);
         let rule = Rule {
             threshold: z * z,
-            band: f64::from(band) / 1e6,
+            band: millionths(band),
             largest,
             lo: smallest_spread(smallest_frequency)?,
             hi: 1.0,
@@ -172,9 +174,9 @@ impl Circuit {
 
     pub(super) fn read(&self, value: f64) -> Finding {
         match self {
-            Self::Statistic(_) => Finding::Value(value),
+            Self::Statistic(_) => Finding::Value((value, self.z_error(value))),
             Self::Hits(plan) => match plan.read(value) {
-                Released::Hit(chi2) => Finding::Hit(chi2),
+                Released::Hit(chi2) => Finding::Hit(chi2.map(|chi2| (chi2, self.z_error(chi2)))),
                 Released::Other => Finding::Other,
                 Released::Undecided => Finding::Undecided,
             },
@@ -195,7 +197,7 @@ fn smallest_spread(frequency: u32) -> Result<f64, FinishError> {
     if !(100..=500_000).contains(&frequency) {
         return Err(FinishError::Frequency);
     }
-    let frequency = f64::from(frequency) / 1e6;
+    let frequency = millionths(frequency);
     // At 1/2 the interval would be a point.
     Ok((4.0 * frequency * (1.0 - frequency)).min(0.99))
 }

@@ -13,6 +13,8 @@ use crate::wire::{GroupSize, Study};
 #[derive(Clone, Debug, PartialEq)]
 pub struct FinishPlan {
     circuit: Circuit,
+    /// Scale and primes of the inputs of each stage.
+    inputs: Vec<(f64, usize)>,
     variants: u32,
     block: u32,
 }
@@ -24,7 +26,8 @@ impl FinishPlan {
     /// When it releases something else, or no parameter set serves it.
     pub fn new(study: &Study) -> Result<Self, FinishError> {
         let (variants, block) = (study.variants, study.plan.params().degree() as u32);
-        Ok(Self { circuit: Circuit::new(study)?, variants, block })
+        let circuit = Circuit::new(study)?;
+        Ok(Self { inputs: circuit.inputs(), circuit, variants, block })
     }
 
     /// The parameter set of the finishing ring.
@@ -64,14 +67,13 @@ impl FinishPlan {
 
     /// Refreshed ciphertexts of a batch: effect and spread of each stage of the circuit.
     pub fn ciphertexts(&self) -> u32 {
-        2 * self.circuit.inputs().len() as u32
+        2 * self.inputs.len() as u32
     }
 
     /// Primes of a refreshed ciphertext of that number: what its mask ciphertexts have.
     pub fn limbs(&self, number: u32) -> usize {
-        let inputs = self.circuit.inputs();
         let stage = (number % self.ciphertexts()) as usize / 2;
-        inputs.get(stage).map_or(0, |(_, limbs)| *limbs)
+        self.inputs.get(stage).map_or(0, |(_, limbs)| *limbs)
     }
 
     /// Variants of a batch.
@@ -133,8 +135,7 @@ impl FinishPlan {
         // A variant that nobody has, or only cases or controls, comes out as 0, or as no hit.
         let nothing: Vec<Factors> =
             self.circuit.empty().into_iter().map(Factors::nothing).collect();
-        let (slots, inputs) = (self.slots() as usize, self.circuit.inputs());
-        let mut columns: Vec<Columns> = inputs.iter().map(|_| Columns::default()).collect();
+        let mut columns: Vec<Columns> = self.inputs.iter().map(|_| Columns::default()).collect();
         for variant in self.variants(batch) {
             let pattern = presence.pattern(variant);
             let factors = pattern.and_then(|p| of_pattern.get(p as usize)?.as_ref().ok());
@@ -142,8 +143,10 @@ impl FinishPlan {
                 column.push(factors);
             }
         }
-        let mut maps = Maps { inputs: Vec::new(), offsets: Vec::new() };
-        for ((mut column, (scale, limbs)), nothing) in columns.into_iter().zip(inputs).zip(nothing)
+        let number = batch.saturating_mul(self.ciphertexts());
+        let mut maps = Maps { number, inputs: Vec::new(), offsets: Vec::new() };
+        for ((mut column, &(scale, limbs)), nothing) in
+            columns.into_iter().zip(&self.inputs).zip(nothing)
         {
             let [effects, roots] = &column.constants;
             let map = |factors: &[Vec<f64>], constants| {
@@ -151,7 +154,7 @@ impl FinishPlan {
             };
             maps.inputs.push(map(&column.effect, effects)?);
             maps.inputs.push(map(&[column.spread], roots)?);
-            column.offsets.resize(slots, nothing.offset);
+            column.offsets.resize(self.slots() as usize, nothing.offset);
             maps.offsets.push(column.offsets);
         }
         Ok(maps)
@@ -233,6 +236,8 @@ impl Columns {
 
 /// Public factors of a batch.
 pub struct Maps {
+    /// Number of the first refreshed ciphertext in the job.
+    number: u32,
     /// For each stage the effect D, of the sums of cases and of all, and the spread E, of the sums of all.
     inputs: Vec<LinearMap>,
     /// For each stage the offsets of all slots.
@@ -240,16 +245,11 @@ pub struct Maps {
 }
 
 impl Maps {
-    /// The maps in the order of the ciphertexts of `batch`, whether each is of the spread (of the sums of all alone), and the
-    /// number of its ciphertext in the job.
-    pub fn inputs(
-        &self,
-        plan: &FinishPlan,
-        batch: u32,
-    ) -> impl Iterator<Item = (&LinearMap, bool, u32)> {
-        let first = batch.saturating_mul(plan.ciphertexts());
+    /// The maps in the order of their ciphertexts, whether each is of the spread (of the sums of all alone), and the number of its
+    /// ciphertext in the job.
+    pub fn inputs(&self) -> impl Iterator<Item = (&LinearMap, bool, u32)> {
         let spread = [false, true].into_iter().cycle();
-        let numbered = self.inputs.iter().zip(spread).zip(first..);
+        let numbered = self.inputs.iter().zip(spread).zip(self.number..);
         numbered.map(|((map, spread), number)| (map, spread, number))
     }
 }

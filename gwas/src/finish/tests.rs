@@ -90,8 +90,9 @@ fn hits_have_a_plan_and_their_slots_a_meaning() {
     let hit = if plan.read(1.0) == Finding::Other { -1.0 } else { 1.0 };
     assert_eq!(plan.read(hit), Finding::Hit(None));
     assert_eq!((plan.read(-hit), plan.read(0.2)), (Finding::Other, Finding::Undecided));
-    let hit = if values.read(100.0) == Finding::Hit(Some(50.0)) { 1.0 } else { -1.0 };
-    assert_eq!(values.read(100.0 * hit), Finding::Hit(Some(50.0)));
+    let fifty = Finding::Hit(Some((50.0, values.z_error(50.0))));
+    let hit = if values.read(100.0) == fifty { 1.0 } else { -1.0 };
+    assert_eq!(values.read(100.0 * hit), fifty);
     assert_eq!((values.read(0.0), values.read(20.0 * hit)), (Finding::Other, Finding::Undecided));
     assert!(values.largest() > 1600.0 && plan.largest() < 2.1);
     // A slot that no variant has is no hit; neither is one of a variant that no case has.
@@ -102,11 +103,10 @@ fn hits_have_a_plan_and_their_slots_a_meaning() {
     assert!(offsets.len() == 32_768 && offsets[used] == offsets[32_767]);
     // At the reference frequency 1/2 it is the same as that of a variant.
     assert!(offsets.iter().all(|x| *x == offsets[0]) && offsets[0] != 0.0);
-    let numbers: Vec<_> =
-        maps.inputs(&plan, 2).map(|(_, spread, number)| (spread, number)).collect();
+    let numbers: Vec<_> = maps.inputs().map(|(_, spread, number)| (spread, number)).collect();
     assert_eq!(numbers, [(false, 4), (true, 5)]);
     let maps = values.maps(0, &presence, &[GroupSize { people: 300, cases: 100 }]).unwrap();
-    assert_eq!((maps.offsets.len(), maps.inputs(&values, 0).count()), (2, 4));
+    assert_eq!((maps.offsets.len(), maps.inputs().count()), (2, 4));
 }
 
 #[test]

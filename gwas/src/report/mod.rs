@@ -8,7 +8,7 @@ mod summary;
 pub mod table;
 mod top_hits;
 
-pub use released::{Found, HitCounts, Released, write_hits, write_released};
+pub use released::{HitCounts, Released, write_hits, write_released};
 pub use summary::{Row, TOP_HITS, TestSummary};
 pub use table::{Format, Study, Summary, read_table};
 pub use top_hits::{paragraph, top_hits};

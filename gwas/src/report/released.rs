@@ -1,4 +1,4 @@
-//! The table of a statistic that was computed under encryption: nothing but the chi-squares is known.
+//! The tables of what was computed under encryption: nothing but chi-squares, or hits, is known.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::atomic::{Pending, with_suffix};
 use super::number::{PValue, Shortest};
 use super::summary::{Collector, Row, TestSummary};
+use crate::finish::Finding;
 use crate::panel::Panel;
 use crate::stats::pvalue::{neg_log10_survival, survival};
 use crate::stats::{Test, TestResult};
@@ -19,22 +20,7 @@ pub struct Released {
     /// People whose contribution has the variant.
     pub people: u32,
     /// What was released.
-    pub found: Found,
-}
-
-/// What was released of a variant: a chi-square with one degree of freedom comes with the largest error of its root.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Found {
-    /// Its chi-square.
-    Value((f64, f64)),
-    /// It is a hit; its chi-square, if these are released.
-    Hit(Option<(f64, f64)>),
-    /// It is no hit.
-    Other,
-    /// It lies in the band round the threshold.
-    Undecided,
-    /// It has no statistic: nobody has the variant, or only cases or controls have.
-    Undefined,
+    pub found: Finding,
 }
 
 /// How many variants are what.
@@ -71,14 +57,13 @@ pub fn write_released(
         line.clear();
         write!(line, "{}\t{}\t{}\t{}\t{}\t", v.chrom, v.pos, v.id, v.reference, v.alternate)?;
         write!(line, "{}\t{}\t", released.people, Test::Allelic.name())?;
-        let Found::Value((chisq, error)) = released.found else {
-            line.extend_from_slice(b"NA\tNA\tNA\tNA\n");
-            file.write(&line)?;
-            continue;
+        let value = match released.found {
+            Finding::Value((chisq, error)) => Some((chisq.max(0.0), error)),
+            _ => None,
         };
-        let chisq = chisq.max(0.0);
-        let PValue { p, neg_log10_p } = write_value(&mut line, (chisq, error))?;
+        let p_value = write_value(&mut line, value)?;
         file.write(&line)?;
+        let Some(((chisq, _), PValue { p, neg_log10_p })) = value.zip(p_value) else { continue };
         let result = TestResult {
             test: Test::Allelic,
             chisq: Some(chisq),
@@ -98,12 +83,16 @@ pub fn write_released(
 }
 
 /// Columns CHISQ, Z_ERROR, P and NEG_LOG10_P of a line, and its end.
-fn write_value(line: &mut Vec<u8>, (chisq, error): (f64, f64)) -> io::Result<PValue> {
+fn write_value(line: &mut Vec<u8>, value: Option<(f64, f64)>) -> io::Result<Option<PValue>> {
+    let Some((chisq, error)) = value else {
+        line.extend_from_slice(b"NA\tNA\tNA\tNA\n");
+        return Ok(None);
+    };
     let (p, neg_log10_p) = (survival(chisq, 1), neg_log10_survival(chisq, 1));
     let value = PValue { p, neg_log10_p };
     write!(line, "{}\t{error:.1e}\t", Shortest(chisq))?;
     writeln!(line, "{value}\t{}", Shortest(neg_log10_p))?;
-    Ok(value)
+    Ok(Some(value))
 }
 
 /// Writes `PREFIX.hits.tsv`: one row for each hit and each variant in the band, in the order of `panel`. All others are no hits.
@@ -124,24 +113,20 @@ pub fn write_hits(
     let (mut counts, mut line) = (HitCounts::default(), Vec::new());
     for (variant, Released { people, found }) in (0..).zip(values) {
         let Some(v) = panel.get(variant) else { break };
-        let (word, value) = match found {
-            Found::Hit(value) => ("yes", value),
-            Found::Undecided => ("band", None),
-            Found::Undefined => {
+        let (counted, word, value) = match found {
+            Finding::Hit(value) => (&mut counts.hits, "yes", value),
+            Finding::Undecided => (&mut counts.undecided, "band", None),
+            Finding::Undefined => {
                 counts.undefined += 1;
                 continue;
             }
-            Found::Value(_) | Found::Other => continue,
+            Finding::Value(_) | Finding::Other => continue,
         };
-        let counted = if word == "yes" { &mut counts.hits } else { &mut counts.undecided };
         *counted += 1;
         line.clear();
         write!(line, "{}\t{}\t{}\t{}\t{}\t", v.chrom, v.pos, v.id, v.reference, v.alternate)?;
         write!(line, "{people}\t{}\t{word}\t", Test::Allelic.name())?;
-        match value {
-            Some(value) => drop(write_value(&mut line, value)?),
-            None => line.extend_from_slice(b"NA\tNA\tNA\tNA\n"),
-        }
+        write_value(&mut line, value)?;
         file.write(&line)?;
     }
     file.sync()?.publish()?;

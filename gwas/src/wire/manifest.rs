@@ -27,6 +27,7 @@ pub use job::{Job, JobInput, JobResult, UnitResult};
 pub use share::{SealedShares, ShareCommitment, SharePhase, Shares};
 pub use study::{
     HitRule, Participation, Release, ReleaseKind, SealingKey, Statistic, Study, StudyLimits,
+    millionths,
 };
 pub use totals::Totals;
 

@@ -10,7 +10,7 @@ mod tests;
 mod variant;
 
 pub use scaling::Scaling;
-pub(crate) use scaling::cases;
+pub(crate) use scaling::{cases, spread_unit};
 pub use variant::{Excluded, Variant};
 
 use super::ciphertext::CkksError;

@@ -80,19 +80,14 @@ impl Hits {
         let sign = CompositeSign::new(gap, INDICATOR_ERROR)?;
         // T_(2m) = 2 T_m^2 - 1. With Y_i = k_i T_(2^i): Y_i^2 - k_(i+1) = Y_(i+1) if k_(i+1) = k_i^2 / 2; the last k makes the reach b_0.
         let unit = sign.start() / reach;
-        let mut sizes = vec![unit];
-        let mut size = unit;
-        for _ in 0..folds {
-            size = (2.0 * size).sqrt();
-            sizes.push(size);
+        let mut offsets = vec![-unit * (1.0 + middle)];
+        let mut scale = (2.0 * unit).sqrt();
+        for _ in 1..folds {
+            offsets.push(-scale);
+            scale = (2.0 * scale).sqrt();
         }
-        let scale = size;
-        let offsets = sizes.iter().take(folds).rev().map(|k| -k);
-        let mut folds: Vec<f64> = offsets.collect();
-        if let Some(last) = folds.last_mut() {
-            *last -= unit * middle;
-        }
-        Ok(Self { rule, scale, folds, sign })
+        offsets.reverse();
+        Ok(Self { rule, scale, folds: offsets, sign })
     }
 
     /// The rule.

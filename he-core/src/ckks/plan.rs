@@ -1,7 +1,7 @@
 //! What a study in release mode `statistic` needs: parameter set, inverse, flooding, and the precision that is left. Finishing section 6.
 
 use super::ciphertext::CkksError;
-use super::circuits::{Offset, chi_square};
+use super::circuits::{Offset, chi_square, spread_unit};
 use super::flood::{Flood, FloodError};
 use super::inverse::{InverseError, ProductInverse};
 use super::params::{BASE_LIMBS, CkksParams};
@@ -143,6 +143,28 @@ impl StatisticPlan {
     }
 }
 
+/// A variant for which noise is predicted: `p (1 - p)` of its reference, its spread relative to that, its chi-square.
+pub(super) struct Point {
+    pub(super) v: f64,
+    pub(super) x: f64,
+    pub(super) chi2: f64,
+}
+
+impl Point {
+    /// `(t - T/2)^2 / (T^2 v)`: what the squared spread root is proportional to.
+    pub(super) fn root_square(&self) -> f64 {
+        (0.25 / self.v - self.x).max(0.0)
+    }
+
+    /// Effect, spread root and offset of the chi-square: `sigma_0 = s_0 - unit x = E^2 + offset`; E is largest in the allelic test.
+    pub(super) fn inputs(&self, inverse: &ProductInverse) -> [f64; 3] {
+        let unit = spread_unit(inverse);
+        let square = unit * self.root_square();
+        let effect = (inverse.constant() * self.chi2 * self.x).sqrt();
+        [effect, square.sqrt(), inverse.first_offset() - unit * self.x - square]
+    }
+}
+
 /// Coefficient deviation and scale of the noisiest result over a grid of references, spreads and chi-squares.
 fn worst_noise(
     request: &StatisticRequest,
@@ -150,7 +172,6 @@ fn worst_noise(
     inverse: &ProductInverse,
 ) -> Result<(f64, f64), StatisticError> {
     let predict = Predict::new(NoiseModel::new(params, request.holders));
-    let unit = 2.0 * inverse.first_offset() / (inverse.lo() + inverse.hi());
     let (mut effects, mut roots, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
     // Without reference frequencies nothing keeps rare variants out: their values are too small, and no larger is their noise.
     let below: &[f64] =
@@ -160,11 +181,10 @@ fn worst_noise(
         let inside = inside.map(|part| inverse.lo() + (inverse.hi() - inverse.lo()) * part);
         for x in inside.chain(below.iter().map(|part| inverse.lo() * part)) {
             for chi2 in [0.0, request.largest] {
-                // sigma_0 = s_0 - unit x = E^2 + offset; E is largest in the allelic test.
-                let square = unit * (0.25 / v - x).max(0.0);
-                effects.push((inverse.constant() * chi2 * x).sqrt());
-                roots.push(square.sqrt());
-                offsets.push(inverse.first_offset() - unit * x - square);
+                let [effect, root, offset] = Point { v, x, chi2 }.inputs(inverse);
+                effects.push(effect);
+                roots.push(root);
+                offsets.push(offset);
             }
         }
     }

@@ -120,14 +120,13 @@ fn finishing(header: Header) -> Result<(Header, Residues), ApiError> {
     let known = |p: &CkksParams| p.digest().short() == header.params;
     let params = CkksParams::ALL.into_iter().find(known);
     let params = params.ok_or(CodecError::Params("any known one"))?;
-    let limb = packed_len(params.degree()) as u64;
     // A mask ciphertext has as many primes as its input needs: the plan says when it is revealed.
-    let (limbs, polynomials, fewest) = match header.kind {
-        Kind::CkksRelinShare => (params.all_limbs(), 2, params.all_limbs()),
-        _ => (params.limbs(), 1, 1),
+    let (fewest, most, polynomials) = match header.kind {
+        Kind::CkksRelinShare => (params.all_limbs(), params.all_limbs(), 2),
+        _ => (1, params.limbs(), 1),
     };
-    let found = (1..=limbs).find(|limbs| header.length == *limbs as u64 * polynomials * limb);
-    let limbs = found.filter(|limbs| *limbs >= fewest);
+    let length = |limbs: usize| packed_len(polynomials * limbs * params.degree()) as u64;
+    let limbs = (fewest..=most).find(|&limbs| header.length == length(limbs));
     match limbs.filter(|_| header.counts.iter().skip(1).all(|count| *count == 0)) {
         Some(limbs) => Ok((header, Residues::of_finishing(params, limbs))),
         None => Err(CodecError::Counts("out of range").into()),

@@ -210,7 +210,7 @@ impl Holder<'_> {
             let maps = maps.map_err(Error::input)?;
             let gather = |channel| Zeroizing::new(finisher.plan.gather(batch, channel, unit));
             let (all, cases) = (gather(0), gather(1));
-            for (map, spread, number) in maps.inputs(&finisher.plan, batch) {
+            for (map, spread, number) in maps.inputs() {
                 let masks: &[&[i128]] = if spread { &[&all] } else { &[&cases, &all] };
                 let made = finisher.key.mask_ciphertext(&finisher.ring, &job, number, map, masks);
                 ciphertexts.push(sink.take(&made.to_bytes())?);

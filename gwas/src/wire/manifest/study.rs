@@ -91,6 +91,11 @@ impl ReleaseKind {
     }
 }
 
+/// A number of a [`Release`], which has them in millionths.
+pub fn millionths(number: u32) -> f64 {
+    f64::from(number) / 1e6
+}
+
 /// Which variants are hits, by the allelic test computed under encryption.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HitRule {

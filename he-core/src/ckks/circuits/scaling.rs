@@ -129,7 +129,7 @@ impl Scaling {
 }
 
 /// `2 s_0 / (lo + hi)`.
-fn spread_unit(inverse: &ProductInverse) -> f64 {
+pub(crate) fn spread_unit(inverse: &ProductInverse) -> f64 {
     2.0 * inverse.first_offset() / (inverse.lo() + inverse.hi())
 }
 

@@ -6,7 +6,7 @@ use crate::ckks::circuits::{Offset, chi_square};
 use crate::ckks::flood::{Flood, FloodError};
 use crate::ckks::inverse::{InverseError, ProductInverse};
 use crate::ckks::params::{BASE_LIMBS, CkksParams};
-use crate::ckks::plan::INPUT_SCALE;
+use crate::ckks::plan::{INPUT_SCALE, Point};
 use crate::ckks::predict::{NoiseModel, Predict};
 use crate::ckks::scheme::{Precision, Scheme};
 use crate::ckks::sign::SignError;
@@ -283,21 +283,19 @@ fn worst(
     let input = |values: Vec<f64>, scale| predict.input(&values, scale, model.refresh());
     let scale = hits.input_scale(params);
     // D^2 = unit x chi2, E^2 = unit tau (1/(4v) - x): sections 8 and 9.
-    let spread = |p: &Point| (0.25 / p.v - p.x).max(0.0);
     let effect = input(column(&|p| (unit * p.x * p.chi2).sqrt()), scale);
-    let root = input(column(&|p| (unit * rule.lower() * spread(p)).sqrt()), scale);
-    let offset = column(&|p| constant - unit * rule.lower() * (spread(p) + p.x));
+    let root = input(column(&|p| (unit * rule.lower() * p.root_square()).sqrt()), scale);
+    let offset = column(&|p| constant - unit * rule.lower() * (p.root_square() + p.x));
     let indicator = hits.evaluate(&predict, &effect, &root, &Offset::Public(&offset))?;
     let residue = hits.sign().residue(&indicator);
     let (error, scale) = match inverse {
         None => (residue, indicator.scale()),
         Some(inverse) => {
-            let unit = 2.0 * inverse.first_offset() / (inverse.lo() + inverse.hi());
             let limbs = value_limbs(inverse);
             let input = |values| input(values, INPUT_SCALE).modulo(limbs);
-            let effect = input(column(&|p| (inverse.constant() * p.chi2 * p.x).sqrt()));
-            let root = input(column(&|p| (unit * spread(p)).sqrt()));
-            let offset = column(&|p| inverse.first_offset() - unit * (spread(p) + p.x));
+            let effect = input(column(&|p| p.inputs(inverse)[0]));
+            let root = input(column(&|p| p.inputs(inverse)[1]));
+            let offset = column(&|p| p.inputs(inverse)[2]);
             let value = ([&effect, &root], &offset[..]);
             let out = with_value(&predict, &indicator, hits.hit(), inverse, value)?;
             let first = out.deviations().into_iter().fold(0.0, f64::max);
@@ -308,12 +306,6 @@ fn worst(
         }
     };
     Ok((error * scale / (params.degree() as f64).sqrt(), scale))
-}
-
-struct Point {
-    v: f64,
-    x: f64,
-    chi2: f64,
 }
 
 /// References, spreads and chi-squares outside the band.
@@ -366,9 +358,8 @@ mod tests {
         let root = vec![(unit * lower * (1.0 - x)).sqrt()];
         let offset = [constant - unit * lower];
         let value = plan.inverse.as_ref().map(|inverse| {
-            let unit = 2.0 * inverse.first_offset() / (inverse.lo() + inverse.hi());
-            let effect = vec![(inverse.constant() * chi2 * x).sqrt()];
-            (effect, vec![(unit * (1.0 - x)).sqrt()], [inverse.first_offset() - unit])
+            let [effect, root, offset] = Point { v: 0.25, x, chi2 }.inputs(inverse);
+            (vec![effect], vec![root], [offset])
         });
         let value = value.as_ref().map(|(d, e, offset)| ([d, e], &offset[..]));
         plan.read(plan.evaluate(&Clear, ([&effect, &root], &offset), value).unwrap()[0])
