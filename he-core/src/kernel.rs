@@ -12,9 +12,15 @@
 //! loop. Engines, chosen at run time, give identical bits: AVX-512 IFMA, AVX2 with FMA, and portable.
 
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)] // the one audited module: see its documentation for the invariants
+#[allow(unsafe_code, clippy::indexing_slicing)] // audited: see its documentation
+mod ahead;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // audited: see its documentation for the invariants
 mod avx512;
 mod counter;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, clippy::indexing_slicing)] // audited: see its documentation for the invariants
+mod ctr;
 mod encode;
 #[cfg(target_arch = "x86_64")]
 mod fma;

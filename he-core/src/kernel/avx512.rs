@@ -1,4 +1,5 @@
-//! The kernel with AVX-512 IFMA and VBMI: the only module of the project with `unsafe` code.
+//! The kernel with AVX-512 IFMA and VBMI: with [`super::ctr`] and [`super::ahead`] the only modules of the project with `unsafe`
+//! code.
 //!
 //! # Audit
 //!
@@ -7,7 +8,6 @@
 //! * All loads and stores go through [`load`], [`store`], [`load_block`], [`load_packed`], [`store_packed`] and [`Group::words`], which take array references;
 //!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
 //! * `ctr`, the counter-mode stream, touches memory through [`store`] alone.
-//! * Prefetches are hints on addresses inside slices; they never fault.
 //! * Row numbers, body counts and lengths were checked by `TileSums::add`; the slices taken here check them again.
 
 #![allow(clippy::indexing_slicing)] // shapes are asserted by `TileSums::add`, and slicing checks them again
@@ -16,6 +16,7 @@ pub(super) mod ctr;
 
 use core::arch::x86_64::*;
 
+use super::ahead::Ahead;
 use super::encode::HALF;
 use super::{BODY_WORDS, GROUPS, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
 use crate::arith::Modulus;
@@ -358,33 +359,6 @@ fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize
         }
         for bytes in rows.weights_ahead {
             Ahead::new(bytes, step, steps, 1).fetch();
-        }
-    }
-}
-
-/// Lines of what comes next, fetched into the second-level cache while rows are added: row after row of a tile is too far
-/// apart for the processor to notice by itself. They are spread evenly, because it stops where it can't take another one.
-struct Ahead<'a> {
-    lines: core::slice::Iter<'a, [u8; 64]>,
-    each: usize,
-}
-
-impl<'a> Ahead<'a> {
-    /// The part of `bytes` that is due in `step` of `steps`, in which `rows` rows are added.
-    fn new(bytes: &'a [u8], step: usize, steps: usize, rows: usize) -> Self {
-        let lines = bytes.as_chunks::<64>().0;
-        let per_step = lines.len().div_ceil(steps);
-        let start = (step * per_step).min(lines.len());
-        let end = (start + per_step).min(lines.len());
-        Self { lines: lines[start..end].iter(), each: per_step.div_ceil(rows.max(1)) }
-    }
-
-    /// Asks for one row's part of them.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn fetch(&mut self) {
-        for line in self.lines.by_ref().take(self.each) {
-            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
         }
     }
 }

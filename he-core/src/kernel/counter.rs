@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use super::Engine;
 #[cfg(target_arch = "x86_64")]
-use super::avx512::ctr;
+use super::{avx512, ctr};
 
 /// Blocks that the portable engine encrypts at once.
 const BATCH: usize = 64;
@@ -20,8 +20,12 @@ pub struct CounterCipher(Keys);
 
 #[derive(Clone)]
 enum Keys {
+    /// Four blocks in a register.
     #[cfg(target_arch = "x86_64")]
-    Wide(Box<ctr::RoundKeys>),
+    Avx512(Box<ctr::RoundKeys>),
+    /// Two.
+    #[cfg(target_arch = "x86_64")]
+    Vaes(Box<ctr::RoundKeys>),
     Portable(Box<Aes128>),
 }
 
@@ -35,7 +39,7 @@ impl Drop for CounterCipher {
     fn drop(&mut self) {
         match &mut self.0 {
             #[cfg(target_arch = "x86_64")]
-            Keys::Wide(keys) => keys.iter_mut().for_each(Zeroize::zeroize),
+            Keys::Avx512(keys) | Keys::Vaes(keys) => keys.iter_mut().for_each(Zeroize::zeroize),
             Keys::Portable(_) => {} // erases itself: the crate's `zeroize` feature
         }
     }
@@ -51,7 +55,9 @@ impl CounterCipher {
     pub fn with_engine(engine: Engine, key: &[u8; 16]) -> Self {
         Self(match engine {
             #[cfg(target_arch = "x86_64")]
-            Engine::Avx512 => Keys::Wide(Box::new(ctr::round_keys(key))),
+            Engine::Avx512 => Keys::Avx512(Box::new(ctr::round_keys(key))),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Fma if ctr::available() => Keys::Vaes(Box::new(ctr::round_keys(key))),
             _ => Keys::Portable(Box::new(Aes128::new(&Array(*key)))),
         })
     }
@@ -62,7 +68,9 @@ impl CounterCipher {
         assert!(words.len().is_multiple_of(2), "whole blocks");
         match &self.0 {
             #[cfg(target_arch = "x86_64")]
-            Keys::Wide(keys) => ctr::counter_words(keys, stream, keep, words),
+            Keys::Avx512(keys) => avx512::ctr::counter_words(keys, stream, keep, words),
+            #[cfg(target_arch = "x86_64")]
+            Keys::Vaes(keys) => ctr::counter_words(keys, stream, keep, words),
             Keys::Portable(cipher) => fill(cipher, stream, keep, words),
         }
     }
@@ -96,18 +104,20 @@ mod tests {
     #[test]
     fn engines_give_the_same_words() {
         let key = core::array::from_fn(|i| (i * 29 + 3) as u8);
-        let engines = [Engine::Portable, Engine::detect()];
-        let [a, b] = engines.map(|engine| CounterCipher::with_engine(engine, &key));
-        for (length, counter) in
-            [(0, 0), (2, 1), (6, 5), (8, 0), (128, 7), (130, 9), (2048, 0), (318, 1 << 30)]
-        {
-            for keep in [u64::MAX, (1 << 50) - 1] {
-                let stream = [0x0123_4567_89ab_cdef, 77 | counter << 32];
-                let (mut x, mut y) = (vec![1; length], vec![2; length]);
-                let largest = a.fill(stream, keep, &mut x);
-                assert_eq!(b.fill(stream, keep, &mut y), largest);
-                assert_eq!(x, y);
-                assert_eq!(largest, x.iter().copied().max().unwrap_or(0));
+        let portable = CounterCipher::with_engine(Engine::Portable, &key);
+        let ciphers = Engine::all().into_iter().map(|e| CounterCipher::with_engine(e, &key));
+        for cipher in ciphers {
+            for (length, counter) in
+                [(0, 0), (2, 1), (6, 5), (8, 0), (128, 7), (130, 9), (2048, 0), (318, 1 << 30)]
+            {
+                for keep in [u64::MAX, (1 << 50) - 1] {
+                    let stream = [0x0123_4567_89ab_cdef, 77 | counter << 32];
+                    let (mut x, mut y) = (vec![1; length], vec![2; length]);
+                    let largest = portable.fill(stream, keep, &mut x);
+                    assert_eq!(cipher.fill(stream, keep, &mut y), largest);
+                    assert_eq!(x, y);
+                    assert_eq!(largest, x.iter().copied().max().unwrap_or(0));
+                }
             }
         }
     }
@@ -118,7 +128,7 @@ mod tests {
         let key = 0x3c4f_cf09_8815_f7ab_a6d2_ae28_1615_7e2b_u128.to_le_bytes();
         let block = 0x3407_37e0_a298_3131_8d30_5a88_a8f6_4332_u128;
         let expected = 0x320b_6a19_9785_11dc_fb09_dc02_1d84_2539_u128;
-        for engine in [Engine::Portable, Engine::detect()] {
+        for engine in Engine::all() {
             let mut words = [0; 2];
             let cipher = CounterCipher::with_engine(engine, &key);
             cipher.fill([block as u64, (block >> 64) as u64], u64::MAX, &mut words);

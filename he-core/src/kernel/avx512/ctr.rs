@@ -6,19 +6,10 @@
 use core::arch::x86_64::*;
 
 use super::{load_block, store};
-
-/// Round keys of AES-128.
-pub(in crate::kernel) type RoundKeys = [[u64; 2]; 11];
+use crate::kernel::ctr::RoundKeys;
 
 /// Registers in flight: enough to hide the latency of a round.
 const LANES: usize = 8;
-
-/// The round keys of `key` (FIPS 197, section 5.2).
-pub(in crate::kernel) fn round_keys(key: &[u8; 16]) -> RoundKeys {
-    assert!(super::available());
-    // SAFETY: the instructions were just found to be available.
-    unsafe { expand_key(key) }
-}
 
 /// Fills `words` with the blocks `E(low | high + (j << 32) << 64)`, j = 0, 1, ..., each two little-endian words, of which
 /// the bits in `keep` are kept. Returns the largest word. `words` holds whole blocks.
@@ -31,38 +22,6 @@ pub(in crate::kernel) fn counter_words(
     assert!(super::available() && words.len().is_multiple_of(2));
     // SAFETY: the instructions were just found to be available.
     unsafe { fill(keys, low, high, keep, words) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,aes,vaes")]
-fn expand_key(key: &[u8; 16]) -> RoundKeys {
-    let (halves, _) = key.as_chunks::<8>();
-    let mut round = _mm_set_epi64x(i64::from_le_bytes(halves[1]), i64::from_le_bytes(halves[0]));
-    let mut keys = [[0; 2]; 11];
-    keys[0] = halves_of(round);
-    macro_rules! rounds {
-        ($($number:literal $constant:literal),*) => { $(
-            let assist = _mm_aeskeygenassist_si128::<$constant>(round);
-            round = next_key(round, assist);
-            keys[$number] = halves_of(round);
-        )* };
-    }
-    rounds!(1 0x01, 2 0x02, 3 0x04, 4 0x08, 5 0x10, 6 0x20, 7 0x40, 8 0x80, 9 0x1b, 10 0x36);
-    keys
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn next_key(key: __m128i, assist: __m128i) -> __m128i {
-    let key = _mm_xor_si128(key, _mm_slli_si128::<4>(key));
-    let key = _mm_xor_si128(key, _mm_slli_si128::<8>(key));
-    _mm_xor_si128(key, _mm_shuffle_epi32::<0xff>(assist))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn halves_of(key: __m128i) -> [u64; 2] {
-    let high = _mm_unpackhi_epi64(key, key);
-    [_mm_cvtsi128_si64(key) as u64, _mm_cvtsi128_si64(high) as u64]
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,aes,vaes")]
