@@ -1,14 +1,13 @@
 //! Uniform masks from seeds: the half of every ciphertext that is never stored. Protocol section 3.
 //!
 //! AES-128 in counter mode under a public per-object seed; the counter block names plane, limb, group, row and
-//! position, so any tile of any mask can be expanded alone. Words are 64-bit little-endian, cut to 50 bits; a word not
+//! position, so any tile of any mask can be expanded alone. Words are 64-bit little-endian, cut to the bits of the prime (50, or 46); a word not
 //! below the prime is drawn again from the stream with the next retry number (about one word in 10^8).
 
 use serde::{Deserialize, Serialize};
 
 use crate::arith::Modulus;
 use crate::kernel::CounterCipher;
-use crate::params::WORD_BITS;
 
 /// A public mask seed, fresh for every object that is encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,8 +32,6 @@ pub struct MaskExpander {
     cipher: CounterCipher,
 }
 
-const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
-
 impl MaskExpander {
     /// The expander for `seed`.
     pub fn new(seed: MaskSeed) -> Self {
@@ -47,7 +44,8 @@ impl MaskExpander {
     pub fn expand(&self, modulus: Modulus, index: MaskIndex, first: u32, words: &mut [u64]) {
         debug_assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2));
         let [low, high] = stream_of(index);
-        let largest = self.cipher.fill([low, high | u64::from(first / 2) << 32], WORD_MASK, words);
+        let largest =
+            self.cipher.fill([low, high | u64::from(first / 2) << 32], modulus.low(), words);
         if largest >= modulus.value() {
             for (word, position) in words.iter_mut().zip(first..) {
                 self.redraw(modulus, index, position, word);
@@ -63,7 +61,7 @@ impl MaskExpander {
         while *word >= modulus.value() {
             let mut pair = [0; 2];
             let stream = [low | u64::from(retry) << 16, high | u64::from(position / 2) << 32];
-            self.cipher.fill(stream, WORD_MASK, &mut pair);
+            self.cipher.fill(stream, modulus.low(), &mut pair);
             *word = if position.is_multiple_of(2) { pair[0] } else { pair[1] };
             retry = retry.wrapping_add(1);
         }
@@ -127,10 +125,10 @@ mod tests {
         e.expand(Modulus::new(PRIMES[0]), INDEX, 0, &mut once);
         let half = Modulus::new((1 << 50) - (1 << 25) + 1);
         e.expand(half, INDEX, 0, &mut reduced);
-        let mut word = WORD_MASK;
+        let mut word = half.low();
         e.redraw(half, INDEX, 5, &mut word);
         assert!(word < half.value() && reduced.iter().all(|&w| w < half.value()));
-        let mut again = WORD_MASK;
+        let mut again = half.low();
         e.redraw(half, INDEX, 5, &mut again);
         assert_eq!(word, again);
     }

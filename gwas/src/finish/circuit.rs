@@ -99,7 +99,7 @@ impl Circuit {
     pub(super) fn params(&self) -> CkksParams {
         match self {
             Self::Statistic(plan) => plan.params(),
-            Self::Hits(_) => HitsPlan::PARAMS,
+            Self::Hits(plan) => plan.params(),
         }
     }
 

@@ -1,24 +1,33 @@
-//! Constant-time arithmetic modulo `p = 2^50 - c` with `c < 2^27`.
+//! Constant-time arithmetic modulo primes just below 2^50 or 2^46.
 
-const BITS: u32 = 50;
-const LOW: u64 = (1 << BITS) - 1;
+/// Bits of the larger primes.
+const LARGE: u32 = 50;
+/// Bits of the smaller primes.
+const SMALL: u32 = 46;
 
-/// A prime `p = 2^50 - c`, `c < 2^27` (`c < 2^25` for those of [`crate::params::PRIMES`]).
+/// A prime `p = 2^b - c`: b = 50 and `c < 2^27` (`c < 2^25` for those of [`crate::params::PRIMES`]), or b = 46 and `c < 2^26`.
 ///
-/// Reduction folds the bits above 2^50 down by multiplying them with `c`; there is no division and no branch
+/// Reduction folds the bits above 2^b down by multiplying them with `c`; there is no division and no branch
 /// on data, so secrets may pass through every function here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Modulus {
     p: u64,
     c: u64,
+    bits: u32,
 }
 
 impl Modulus {
     /// The modulus for `p`, one of [`crate::params::PRIMES`] or of the finishing ring's.
     pub(crate) const fn new(p: u64) -> Self {
-        let c = (1 << BITS) - p;
-        assert!(c < 1 << 27);
-        Self { p, c }
+        let bits = if p >> SMALL == 0 { SMALL } else { LARGE };
+        let c = (1 << bits) - p;
+        assert!(c < if bits == SMALL { 1 << 26 } else { 1 << 27 });
+        Self { p, c, bits }
+    }
+
+    /// `2^b - 1`: p lies just below it.
+    pub(crate) const fn low(self) -> u64 {
+        (1 << self.bits) - 1
     }
 
     /// The prime.
@@ -26,8 +35,9 @@ impl Modulus {
         self.p
     }
 
-    /// `2^50 - p`, the factor by which high bits fold down.
+    /// `2^50 - p` for a prime of 50 bits, the factor by which high bits fold down.
     pub const fn fold_factor(self) -> u64 {
+        debug_assert!(self.bits == LARGE);
         self.c
     }
 
@@ -41,17 +51,23 @@ impl Modulus {
     /// `x mod p` for any `x`.
     #[inline(always)]
     pub const fn reduce(self, x: u64) -> u64 {
-        self.reduce_once((x & LOW) + (x >> BITS) * self.c)
+        // < 2^50 + 2^41, 2^46 + 2^44
+        self.reduce_once((x & self.low()) + (x >> self.bits) * self.c)
     }
 
-    /// `x mod p` for `x < 2^112` where `c < 2^25`, and for `x < 2^107` otherwise.
+    /// `x mod p` for `x < 2^103`, and for `x < 2^112` where `c < 2^25`.
     #[inline(always)]
     pub const fn reduce_wide(self, x: u128) -> u64 {
-        let low = LOW as u128;
-        let c = self.c as u128;
-        let x = (x & low) + (x >> BITS) * c; // < 2^50 + 2^87, 2^50 + 2^84
-        let x = ((x & low) + (x >> BITS) * c) as u64; // < 2^50 + 2^62
-        self.reduce(x)
+        let (low, high) = self.split(x);
+        let (low, high) = self.split(low as u128 + high as u128 * self.c as u128);
+        self.reduce(low + high * self.c) // < 2^50 + 2^62, 2^46 + 2^63
+    }
+
+    /// The lowest b bits of `x < 2^(64 + b)`, and those above them.
+    #[inline(always)]
+    const fn split(self, x: u128) -> (u64, u64) {
+        let (low, high) = (x as u64, (x >> 64) as u64);
+        (low & self.low(), high << (64 - self.bits) | low >> self.bits)
     }
 
     /// `a + b mod p` for reduced arguments.
@@ -72,7 +88,7 @@ impl Modulus {
         self.sub(0, a)
     }
 
-    /// `a b mod p` for arguments below 2^56 (2^53 where `c >= 2^25`).
+    /// `a b mod p` for arguments below 2^51 (2^56 where `c < 2^25`).
     #[inline(always)]
     pub const fn mul(self, a: u64, b: u64) -> u64 {
         self.reduce_wide(a as u128 * b as u128)
@@ -125,13 +141,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ckks::params::SMALL_PRIMES;
     use crate::params::PRIMES;
 
     proptest! {
         #[test]
-        fn agrees_with_wide_remainders(i in 0usize..4, a: u64, b: u64, wide in 0u128..1 << 112, s in -(1i64 << 61)..1 << 61) {
-            let m = Modulus::new(PRIMES[i]);
+        fn agrees_with_wide_remainders(i in 0usize..6, a: u64, b: u64, wide in 0u128..1 << 112, s in -(1i64 << 61)..1 << 61) {
+            let small = SMALL_PRIMES[25 * (i / 5)].0;
+            let m = Modulus::new(PRIMES.get(i).copied().unwrap_or(small));
             let p = m.value() as u128;
+            let wide = if i < 4 { wide } else { wide >> 9 };
             prop_assert_eq!(m.reduce(a) as u128, a as u128 % p);
             prop_assert_eq!(m.reduce_wide(wide) as u128, wide % p);
             let (a, b) = (m.reduce(a), m.reduce(b));

@@ -107,11 +107,16 @@ mod tests {
 
     #[test]
     fn division_rounds_to_nearest() {
-        let ring = CkksRing::new(CkksParams::N32768Q750);
+        division_rounds_in(CkksParams::N32768Q750, [3, 4]);
+        division_rounds_in(CkksParams::N65536Q1746, [7, 8]); // a large and a small prime
+    }
+
+    fn division_rounds_in(params: CkksParams, [first, second]: [usize; 2]) {
+        let ring = CkksRing::new(params);
         let degree = ring.params().degree();
-        // x = quotient * R + rest for R the product of primes 3 and 4 (of five).
-        let r = I256::from(ring.limbs()[3].modulus().value())
-            * I256::from(ring.limbs()[4].modulus().value());
+        // x = quotient * R + rest for R the product of the two primes.
+        let r = I256::from(ring.limbs()[first].modulus().value())
+            * I256::from(ring.limbs()[second].modulus().value());
         let quotient = |j: usize| I256::from(j as i128 * 0x1234_5678_9abc_def1 - (1 << 77));
         let rest = |j: usize| match j % 4 {
             0 => r / 2 - (r >> 40u32),
@@ -122,10 +127,10 @@ mod tests {
         let x: Vec<Fixed> =
             (0..degree).map(|j| Fixed::from_wide(quotient(j) * r + rest(j))).collect();
         let expected: Vec<Fixed> = (0..degree).map(|j| Fixed::from_wide(quotient(j))).collect();
-        let words = ring.lift_wide(&x, 5);
+        let words = ring.lift_wide(&x, second + 1);
         let mut limbs = words.chunks_exact(degree).map(<[u64]>::to_vec);
-        let kept = limbs.by_ref().take(3).collect();
-        let out = divide(&ring, kept, [3, 4].into_iter().zip(limbs).collect());
-        assert!(out == ring.lift_wide(&expected, 3));
+        let kept = limbs.by_ref().take(first).collect();
+        let out = divide(&ring, kept, [first, second].into_iter().zip(limbs).collect());
+        assert!(out == ring.lift_wide(&expected, first));
     }
 }

@@ -12,6 +12,7 @@ mod plan;
 use super::ciphertext::CkksError;
 use super::circuits::{Excluded, Offset, Scaling, Variant, cases};
 use super::params::CkksParams;
+use super::predict::{Predict, Predicted};
 use super::scheme::{Precision, Scheme};
 use super::sign::{CompositeSign, SignError};
 
@@ -43,10 +44,24 @@ pub struct Hits {
     sign: CompositeSign,
 }
 
+/// What is predicted of an indicator outside the band.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// The indicator with its first-order noise.
+    pub indicator: Predicted,
+    /// How far it deviates from 1 and -1 ([`CompositeSign::residue`]).
+    pub residue: f64,
+    /// Eight deviations of the noise before the sign, relative to the room that each slot has up to the band: at most 1 where no
+    /// noise takes a variant from outside the band into it.
+    pub blur: f64,
+}
+
 /// Most squarings of a fold: hits span up to 2^18 times the threshold.
 const MOST_FOLDS: usize = 9;
-/// Part of the band that is given away, so that a chi-square exactly at its lower end lies outside, noise included.
-const EDGE: f64 = 1.0 / 1024.0;
+/// Part of the band that is given away at either end, so that a chi-square exactly at an end lies outside, noise included.
+const EDGE: f64 = 1.0 / 64.0;
+/// Deviations of noise that the ends of the band leave room for.
+const DEVIATIONS: f64 = 8.0;
 /// Largest distance of an indicator from 1 or -1, before noise: small enough to be hidden by flooding at 40 bits.
 const INDICATOR_ERROR: f64 = 2.168_404_344_971_009e-19; // 2^-62
 
@@ -63,8 +78,8 @@ impl Hits {
 
     fn with_folds(rule: Rule, folds: usize) -> Result<Self, SignError> {
         let Rule { band, largest, lo, hi, .. } = rule;
-        let (lower, width, range) = (rule.lower(), rule.width(), rule.range());
-        // y = 2 (h - lo width) / range - 1: hits in [-1, 1]; others below, from -edge to -outer.
+        let (lower, width, range) = (rule.lower(), rule.inner(), rule.range());
+        // y = 2 (h - lo inner) / range - 1: hits in [-1, 1]; others below, from -edge to -outer.
         let edge = 1.0 + 2.0 * lo * width * (1.0 - EDGE) / range;
         let outer = 1.0 + 2.0 * (hi * lower + lo * width) / range;
         let fold = |y: f64| (0..folds).fold(y, |t, _| 2.0 * t * t - 1.0); // T_(2^folds)
@@ -99,9 +114,20 @@ impl Hits {
     /// band it is never wrong. From D and E of [`Hits::allelic`] or [`Hits::trend`] and their
     /// offset.
     ///
-    /// Scales are 2^50 until the last cubic ([`CompositeSign::evaluate`]). Depth: a prime for the first squares and each of the fold, 2
+    /// Scales are those of single primes until the last cubic ([`CompositeSign::settle`]). Depth: a prime for the first squares and each of the fold, 2
     /// for a cubic, 1 for the last.
     pub fn evaluate<S: Scheme>(
+        &self,
+        scheme: &S,
+        effect: &S::Value,
+        spread_root: &S::Value,
+        offset: &Offset<'_, S::Value>,
+    ) -> Result<S::Value, CkksError> {
+        self.sign.evaluate(scheme, self.fold(scheme, effect, spread_root, offset)?)
+    }
+
+    /// What the sign is taken of: positive for what is no hit.
+    fn fold<S: Scheme>(
         &self,
         scheme: &S,
         effect: &S::Value,
@@ -118,7 +144,29 @@ impl Hits {
         for &fold in &self.folds {
             x = scheme.add_constant(&scheme.square(&x, Single)?, fold)?;
         }
-        self.sign.evaluate(scheme, x)
+        Ok(x)
+    }
+
+    /// Predicts the noise of [`Hits::evaluate`] for slots outside the band.
+    ///
+    /// # Errors
+    /// Those of the scheme.
+    pub fn predict(
+        &self,
+        predict: &Predict,
+        effect: &Predicted,
+        spread_root: &Predicted,
+        offset: &Offset<'_, Predicted>,
+    ) -> Result<Prediction, CkksError> {
+        let folded = self.fold(predict, effect, spread_root, offset)?;
+        let nearest = self.sign.nearest();
+        let room = |(x, deviation): (f64, f64)| DEVIATIONS * deviation / (x.abs() - nearest);
+        let blur = folded.values().into_iter().zip(folded.deviations()).map(room);
+        let blur = blur.fold(0.0f64, |a, b| if b >= 0.0 { a.max(b) } else { f64::INFINITY });
+        let before = self.sign.approach(predict, folded)?;
+        let indicator = self.sign.settle(predict, before.clone())?;
+        let residue = self.sign.residue(&before, &indicator);
+        Ok(Prediction { indicator, residue, blur })
     }
 
     /// The indicator of a hit: 1 or -1.
@@ -127,7 +175,7 @@ impl Hits {
         -self.sign.orientation()
     }
 
-    /// The scale, near 2^50, of inputs at full depth for which the indicator has the scale 2^100.
+    /// The scale, near that of the primes that are dropped first, of inputs at full depth for which the indicator has the scale 2^100.
     pub fn input_scale(&self, params: CkksParams) -> f64 {
         let mut dropped = params.dropped(self.depth());
         let sign = self.sign.input_scale(&mut dropped);
@@ -168,15 +216,21 @@ impl Rule {
         4.0 * self.threshold.sqrt() * self.band
     }
 
-    /// What hits span in h: `hi (largest - tau) - lo width`.
+    /// The same without what is given away at its upper end.
+    fn inner(&self) -> f64 {
+        (1.0 - EDGE) * self.width()
+    }
+
+    /// What hits span in h: `hi (largest - tau) - lo inner`, and at the end as much room as at those of the band.
     fn range(&self) -> f64 {
-        self.hi * (self.largest - self.lower()) - self.lo * self.width()
+        let room = self.lo * (self.width() - self.inner());
+        self.hi * (self.largest - self.lower()) + room - self.lo * self.inner()
     }
 }
 
 /// Public factors. An excluded variant comes out as no hit; slots that no variant has must be excluded too.
 impl Hits {
-    /// For the allelic test: `Y = mu (2 (h - lo width)/range - 1)` with
+    /// For the allelic test: `Y = mu (2 (h - lo inner)/range - 1)` with
     /// `h = (a - rho t)^2 / (rho (1-rho) T v) + tau (t - T/2)^2 / (T^2 v) - tau / (4 v)`.
     pub fn allelic(&self, rho: f64, variants: &[Variant]) -> Result<Scaling, Excluded> {
         let (unit, constant) = self.units();
@@ -210,10 +264,10 @@ impl Hits {
         Ok(scaling)
     }
 
-    /// `2 mu / range` and `-2 mu lo width / range - mu`.
+    /// `2 mu / range` and `-2 mu lo inner / range - mu`.
     fn units(&self) -> (f64, f64) {
         let unit = 2.0 * self.scale / self.rule.range();
-        (unit, -unit * self.rule.lo * self.rule.width() - self.scale)
+        (unit, -unit * self.rule.lo * self.rule.inner() - self.scale)
     }
 
     fn push(
@@ -362,43 +416,38 @@ mod tests {
         let input = |x: &[f64], scale| predict.input(x, scale, model.refresh());
         let scale = hits.input_scale(params);
         let offset = input(&offset, hits.offset_scale(params));
-        let out = hits
-            .evaluate(
-                &predict,
-                &input(&[0.0], scale),
-                &input(&root, scale),
-                &Offset::Encrypted(&offset),
-            )
-            .unwrap();
-        assert!(
-            (out.values()[0] + hits.hit()).abs() < 1e-9
-                && hits.sign().residue(&out) < 2f64.powi(-58)
-        );
+        let (effect, root) = (input(&[0.0], scale), input(&root, scale));
+        let out = hits.predict(&predict, &effect, &root, &Offset::Encrypted(&offset)).unwrap();
+        assert!((out.indicator.values()[0] + hits.hit()).abs() < 1e-9);
+        assert!(out.residue < 2f64.powi(-58) && out.blur < 0.1, "{out:?}");
     }
 
     #[test]
-    fn the_circuit_fits_the_largest_set_and_its_noise_vanishes() {
-        let params = CkksParams::N65536Q1700;
-        let hits = Hits::new(RULE).unwrap();
-        assert!(params.limbs() - hits.depth() >= BASE_LIMBS, "{}", hits.stages());
-        let model = NoiseModel::new(params, 3);
-        let predict = Predict::new(model);
-        let grid: Vec<_> =
-            grid().into_iter().map(|(p, x, chi2, _)| inputs(&hits, p, x, chi2)).collect();
-        let column = |f: fn(&([f64; 2], f64)) -> f64| -> Vec<f64> { grid.iter().map(f).collect() };
-        let scale = hits.input_scale(params);
-        assert!((scale.log2() - 50.0).abs() < 1e-5);
-        let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
-        let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
-        let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&column(|g| g.1))).unwrap();
-        assert_eq!(out.limbs(), params.limbs() - hits.depth());
-        assert!((out.scale().log2() - 100.0).abs() < 1e-5);
-        let residue = hits.sign().residue(&out);
-        assert!(residue < 2f64.powi(-58), "{residue:e}");
-        // As much flooding as leaves signs readable hides two million coefficients at more than 40 bits.
-        let flood = Flood::widest(1.0 / 16.0, params.degree(), 3, out.scale()).unwrap();
-        let coefficient = residue * out.scale() / (params.degree() as f64).sqrt();
-        assert!(flood.level(1 << 21, coefficient) > 44.0);
+    fn the_circuit_fits_its_sets_and_its_noise_vanishes() {
+        for (params, bits) in [(CkksParams::N65536Q1700, 50.0), (CkksParams::N65536Q1746, 46.0)] {
+            let hits = Hits::new(RULE).unwrap();
+            assert!(params.limbs() - hits.depth() >= BASE_LIMBS, "{}", hits.stages());
+            let model = NoiseModel::new(params, 3);
+            let predict = Predict::new(model);
+            let grid: Vec<_> =
+                grid().into_iter().map(|(p, x, chi2, _)| inputs(&hits, p, x, chi2)).collect();
+            let column =
+                |f: fn(&([f64; 2], f64)) -> f64| -> Vec<f64> { grid.iter().map(f).collect() };
+            let scale = hits.input_scale(params);
+            assert!((scale.log2() - bits).abs() < 1e-2, "{}", scale.log2());
+            let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
+            let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
+            let out = hits.predict(&predict, &d, &e, &Offset::Public(&column(|g| g.1))).unwrap();
+            let Prediction { indicator, residue, blur } = out;
+            assert_eq!(indicator.limbs(), params.limbs() - hits.depth());
+            assert!((indicator.scale().log2() - 100.0).abs() < 1e-5);
+            assert!(residue < 2f64.powi(-58) && blur < 0.1, "{residue:e} {blur}");
+            // As much flooding as leaves signs readable hides two million coefficients at more than 40 bits.
+            let scale = indicator.scale();
+            let flood = Flood::widest(1.0 / 16.0, params.degree(), 3, scale).unwrap();
+            let coefficient = residue * scale / (params.degree() as f64).sqrt();
+            assert!(flood.level(1 << 21, coefficient) > 44.0);
+        }
     }
 
     /// Inside the band noise is amplified, not contracted: what finishing section 9 says about it.

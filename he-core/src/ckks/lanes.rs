@@ -36,7 +36,7 @@ impl Lanes {
 
     /// `x y mod p` for integers below 2^50 of which one is below p.
     ///
-    /// `h` is at most 2^50 p, its quotient estimate at most 1/4 off before rounding down and `|l| <= 2^46`, so the remainder
+    /// `h` is at most 2^50 p, its quotient estimate at most 1/4 off before rounding down and `|l| <= p/16`, so the remainder
     /// lies between `-p/3` and `4p/3`: one correction either way.
     #[inline(always)]
     fn product(self, x: f64, y: f64) -> f64 {
@@ -136,7 +136,7 @@ pub(crate) fn vectorised(f: impl FnOnce()) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::params::PRIMES;
+    use crate::ckks::params::{PRIMES, SMALL_PRIMES};
 
     fn words(seed: u64, below: u64) -> Vec<u64> {
         let mut state = seed;
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_operation_agrees_with_integers() {
-        for (p, _) in PRIMES {
+        for (p, _) in PRIMES.into_iter().chain(SMALL_PRIMES) {
             let m = Modulus::new(p);
             let lanes = Lanes::new(m);
             let (a, wide) = (words(p, p), words(p ^ 77, 1 << 50));

@@ -48,6 +48,36 @@ pub(crate) const PRIMES: [(u64, u64); 34] = [
     (1_125_899_828_723_713, 850_836_437_187_164),
 ];
 
+/// The same just below 2^46, for deep circuits that need less precision until they end.
+pub(crate) const SMALL_PRIMES: [(u64, u64); 26] = [
+    (70_368_740_769_793, 56_460_302_520_213),
+    (70_368_739_065_857, 26_857_004_108_110),
+    (70_368_738_410_497, 18_197_979_917_711),
+    (70_368_737_230_849, 58_154_320_935_337),
+    (70_368_736_706_561, 60_529_319_059_920),
+    (70_368_732_774_401, 9_816_394_605_838),
+    (70_368_723_337_217, 824_647_436_516),
+    (70_368_721_764_353, 25_638_521_860_087),
+    (70_368_720_322_561, 10_295_334_322_495),
+    (70_368_718_225_409, 37_183_961_289_287),
+    (70_368_715_603_969, 68_038_250_325_902),
+    (70_368_715_210_753, 36_294_993_135_850),
+    (70_368_714_817_537, 48_431_975_742_147),
+    (70_368_714_424_321, 21_836_888_622_624),
+    (70_368_712_327_169, 9_491_334_189_405),
+    (70_368_710_492_161, 13_522_507_223_213),
+    (70_368_708_001_793, 14_427_305_949_849),
+    (70_368_701_448_193, 24_618_770_521_935),
+    (70_368_700_137_473, 58_714_127_395_024),
+    (70_368_698_171_393, 60_114_433_776_849),
+    (70_368_697_909_249, 17_498_591_872_136),
+    (70_368_696_729_601, 12_300_964_012_203),
+    (70_368_695_418_881, 54_401_044_008_084),
+    (70_368_695_156_737, 9_277_296_028_908),
+    (70_368_691_486_721, 39_712_877_632_663),
+    (70_368_684_408_833, 4_165_308_273_815),
+];
+
 /// Largest log2 QP allowed at N = 2^15.
 const LIMIT_15: u32 = 868;
 /// Largest log2 QP allowed at N = 2^16.
@@ -68,17 +98,20 @@ pub enum CkksParams {
     N32768Q850,
     /// N = 2^16, 28 primes over a base of three: comparisons.
     N65536Q1700,
+    /// N = 2^16, 31 primes over a base of three, of which the first 26 to be dropped have 46 bits: finer comparisons.
+    N65536Q1746,
 }
 
 impl CkksParams {
     /// Every allowed set, smallest first.
-    pub const ALL: [Self; 3] = [Self::N32768Q750, Self::N32768Q850, Self::N65536Q1700];
+    pub const ALL: [Self; 4] =
+        [Self::N32768Q750, Self::N32768Q850, Self::N65536Q1700, Self::N65536Q1746];
 
     /// Ring degree N.
     pub const fn degree(self) -> usize {
         match self {
             Self::N32768Q750 | Self::N32768Q850 => 1 << 15,
-            Self::N65536Q1700 => 1 << 16,
+            Self::N65536Q1700 | Self::N65536Q1746 => 1 << 16,
         }
     }
 
@@ -93,6 +126,7 @@ impl CkksParams {
             Self::N32768Q750 => 13,
             Self::N32768Q850 => 15,
             Self::N65536Q1700 => 31,
+            Self::N65536Q1746 => 34,
         }
     }
 
@@ -100,7 +134,7 @@ impl CkksParams {
     pub const fn special(self) -> usize {
         match self {
             Self::N32768Q750 | Self::N32768Q850 => 2,
-            Self::N65536Q1700 => 3,
+            Self::N65536Q1700 | Self::N65536Q1746 => 3,
         }
     }
 
@@ -124,9 +158,25 @@ impl CkksParams {
         self.all_limbs() * self.degree()
     }
 
+    /// How many primes of Q, its first ones, have 50 bits, as all special ones do; the others have 46.
+    const fn large(self) -> usize {
+        match self {
+            Self::N65536Q1746 => 8,
+            _ => self.limbs(),
+        }
+    }
+
+    /// The primes with their roots: those of Q, then the special ones.
+    pub(crate) fn primes(self) -> impl Iterator<Item = (u64, u64)> + Clone {
+        let small = self.limbs() - self.large();
+        let large = PRIMES.into_iter().take(self.large());
+        let special = PRIMES.into_iter().skip(self.large()).take(self.special());
+        large.chain(SMALL_PRIMES.into_iter().take(small)).chain(special)
+    }
+
     /// The moduli: those of Q, then the special ones.
-    pub fn moduli(self) -> impl ExactSizeIterator<Item = Modulus> + Clone {
-        PRIMES.into_iter().map(|(p, _)| Modulus::new(p)).take(self.all_limbs())
+    pub fn moduli(self) -> impl Iterator<Item = Modulus> + Clone {
+        self.primes().map(|(p, _)| Modulus::new(p))
     }
 
     /// Gives the product of the next so many primes that a circuit drops, from the last of `depth` back to the first.
@@ -140,7 +190,7 @@ impl CkksParams {
     pub const fn log2_limit(self) -> u32 {
         match self {
             Self::N32768Q750 | Self::N32768Q850 => LIMIT_15,
-            Self::N65536Q1700 => LIMIT_16,
+            Self::N65536Q1700 | Self::N65536Q1746 => LIMIT_16,
         }
     }
 
@@ -150,6 +200,7 @@ impl CkksParams {
             Self::N32768Q750 => "ckks-n32768-q750",
             Self::N32768Q850 => "ckks-n32768-q850",
             Self::N65536Q1700 => "ckks-n65536-q1700",
+            Self::N65536Q1746 => "ckks-n65536-q1746",
         }
     }
 
@@ -174,14 +225,16 @@ impl CkksParams {
     }
 }
 
-// A set over its limit does not compile: every prime is below 2^50.
+// A set over its limit does not compile: primes are below 2^50 and 2^46.
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler
 const _: () = {
     let mut i = 0;
     while i < CkksParams::ALL.len() {
         let p = CkksParams::ALL[i];
-        assert!(p.all_limbs() as u32 * 50 <= p.log2_limit());
-        assert!(p.limbs() > BASE_LIMBS && p.all_limbs() <= PRIMES.len());
+        let (large, small) = (p.large() + p.special(), p.limbs() - p.large());
+        assert!(large as u32 * 50 + small as u32 * 46 <= p.log2_limit());
+        assert!(large <= PRIMES.len() && small <= SMALL_PRIMES.len());
+        assert!(p.limbs() > BASE_LIMBS && p.large() > BASE_LIMBS);
         i += 1;
     }
 };
@@ -217,8 +270,9 @@ mod tests {
 
     #[test]
     fn primes_are_distinct_and_roots_have_their_order() {
-        assert!(PRIMES.is_sorted_by(|a, b| a.0 > b.0));
-        for (p, root) in PRIMES {
+        let primes: Vec<_> = PRIMES.into_iter().chain(SMALL_PRIMES).collect();
+        assert!(primes.is_sorted_by(|a, b| a.0 > b.0));
+        for (p, root) in primes {
             assert!(is_prime(p) && p % (1 << 17) == 1, "{p}");
             let m = Modulus::new(p);
             assert_eq!(m.pow(root, 1 << 16), p - 1, "order 2^17");

@@ -54,16 +54,24 @@ impl NoiseModel {
         let digits: f64 = (0..limbs)
             .step_by(size)
             .map(|first| {
-                let m = (limbs - first).min(size) as f64;
-                (m / 12.0 + m * m / 4.0) * 4f64.powf(50.0 * m - log2_divisor)
+                let m = (limbs - first).min(size);
+                let log2_digit = self.log2_primes(first, m);
+                let m = m as f64;
+                (m / 12.0 + m * m / 4.0) * 4f64.powf(log2_digit - log2_divisor)
             })
             .sum();
         digits * self.params.degree() as f64 * self.holders * self.encryption()
     }
 
+    /// log2 of the product of `count` primes from `first` on.
+    fn log2_primes(self, first: usize, count: usize) -> f64 {
+        self.params.moduli().skip(first).take(count).map(|m| (m.value() as f64).log2()).sum()
+    }
+
     /// A relinearised product at `limbs` primes that drops `drop` of them.
     pub fn product(self, limbs: usize, drop: usize) -> f64 {
-        let divisor = 50.0 * (self.params.special() + drop) as f64;
+        let special = self.log2_primes(self.params.limbs(), self.params.special());
+        let divisor = special + self.log2_primes(limbs.saturating_sub(drop), drop);
         self.rounding() + self.relinearisation(limbs, divisor)
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::embedding::Embedding;
 use super::fixed::{Complex, Fixed};
 use super::lanes::Lanes;
-use super::params::{CkksParams, PRIMES};
+use super::params::CkksParams;
 use crate::arith::{Modulus, Ntt};
 use crate::digest::Digest;
 use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
@@ -65,8 +65,9 @@ impl Limb {
 impl CkksRing {
     /// Tables for `params`.
     pub fn new(params: CkksParams) -> Self {
-        let used = PRIMES.get(..params.all_limbs()).unwrap_or_default();
-        let limbs = used.par_iter().map(|&(p, root)| Limb::new(p, root, params.degree())).collect();
+        let primes: Vec<_> = params.primes().collect();
+        let limb = |(p, root)| Limb::new(p, root, params.degree());
+        let limbs = primes.into_par_iter().map(limb).collect();
         Self { params, limbs, embedding: Embedding::new(params) }
     }
 
@@ -165,13 +166,15 @@ mod tests {
     use ethnum::I256;
 
     use super::*;
+    use crate::ckks::params::{PRIMES, SMALL_PRIMES};
 
     #[test]
     fn the_fast_engine_serves_every_prime_with_the_roots_of_the_format() {
         use crate::arith::PortableNtt;
-        for params in [CkksParams::N32768Q750, CkksParams::N65536Q1700] {
+        use CkksParams::{N32768Q750, N65536Q1700, N65536Q1746};
+        for params in [N32768Q750, N65536Q1700, N65536Q1746] {
             let ring = CkksRing::new(params);
-            for (limb, (p, root)) in ring.limbs.iter().zip(PRIMES) {
+            for (limb, (p, root)) in ring.limbs.iter().zip(params.primes()) {
                 let root = limb.modulus().pow(root, (1 << 16) / params.degree() as u64);
                 let original: Vec<u64> = (0..params.degree() as u64)
                     .map(|i| limb.modulus().reduce(i.wrapping_mul(p) << 13))
@@ -188,17 +191,19 @@ mod tests {
 
     #[test]
     fn residues_of_wide_integers() {
-        let limb = Limb::new(PRIMES[33].0, PRIMES[33].1, 1 << 15);
-        for x in [
-            I256::MIN,
-            I256::MAX,
-            I256::from(-1),
-            I256::ZERO,
-            I256::ONE << 137u32,
-            -(I256::ONE << 229u32),
-        ] {
-            let expected = x.rem_euclid(I256::from(PRIMES[33].0)).as_u64();
-            assert_eq!(limb.residue(Fixed::from_wide(x)), expected);
+        for (p, root) in [PRIMES[33], SMALL_PRIMES[25]] {
+            let limb = Limb::new(p, root, 1 << 15);
+            for x in [
+                I256::MIN,
+                I256::MAX,
+                I256::from(-1),
+                I256::ZERO,
+                I256::ONE << 137u32,
+                -(I256::ONE << 229u32),
+            ] {
+                let expected = x.rem_euclid(I256::from(p)).as_u64();
+                assert_eq!(limb.residue(Fixed::from_wide(x)), expected);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::scheme::{Precision, Scheme};
 /// first input. Each stage flips the sign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompositeSign {
+    gap: f64,
     start: f64,
     constants: Vec<f64>,
     error: f64,
@@ -59,18 +60,27 @@ impl CompositeSign {
             constants.push(size * size * mean_square(ratio));
         }
         constants.reverse();
-        Ok(Self { start: size, constants, error: deviation })
+        Ok(Self { gap, start: size, constants, error: deviation })
     }
 
-    /// Runs the stages. Scales are 2^50 until the last cubic, whose square keeps both factors' scale: it contracts what deviates
-    /// before it, noise included, to its square, and adds itself only the noise of a scale of 2^100. A stage drops two
-    /// primes, the last one.
-    pub fn evaluate<S: Scheme>(&self, scheme: &S, mut x: S::Value) -> Result<S::Value, CkksError> {
-        let Some((last, first)) = self.constants.split_last() else { return Ok(x) };
-        for c in first {
+    /// Runs the stages: [`CompositeSign::approach`] and [`CompositeSign::settle`].
+    pub fn evaluate<S: Scheme>(&self, scheme: &S, x: S::Value) -> Result<S::Value, CkksError> {
+        self.settle(scheme, self.approach(scheme, x)?)
+    }
+
+    /// All stages but the last, at scales of a single prime. A stage drops two primes.
+    pub fn approach<S: Scheme>(&self, scheme: &S, mut x: S::Value) -> Result<S::Value, CkksError> {
+        for c in self.constants.split_last().map_or(&[][..], |(_, first)| first) {
             let factor = scheme.add_constant(&scheme.square(&x, Precision::Single)?, -c)?;
             x = scheme.multiply(&x, &factor, Precision::Single)?;
         }
+        Ok(x)
+    }
+
+    /// The last cubic, whose square keeps both factors' scale: it contracts what deviates before it, noise included, to its
+    /// square, and adds itself only the noise of a scale of 2^100. It drops one prime.
+    pub fn settle<S: Scheme>(&self, scheme: &S, x: S::Value) -> Result<S::Value, CkksError> {
+        let Some(last) = self.constants.last() else { return Ok(x) };
         let factor = scheme.add_constant(&scheme.square(&x, Precision::Double)?, -last)?;
         scheme.multiply(&x, &factor, Precision::Double)
     }
@@ -80,27 +90,33 @@ impl CompositeSign {
         2 * stages - 1
     }
 
-    /// The scale, near 2^50, of inputs whose results have the scale 2^100. `dropped` gives the product of the next so many
+    /// The scale, near that of a prime, of inputs whose results have the scale 2^100. `dropped` gives the product of the next so many
     /// primes, from the one that is dropped last to the first.
     ///
-    /// Primes are not quite 2^50, and every square doubles the relative distance from it: forwards that grows, backwards it vanishes.
+    /// Primes are not quite 2^50, some are far from it, and every square doubles the relative distance of scale and prime: forwards that grows, backwards
+    /// it vanishes.
     pub(crate) fn input_scale(&self, mut dropped: impl FnMut(usize) -> f64) -> f64 {
         let last = cube_root(2f64.powi(100) * dropped(1));
         (1..self.constants.len()).fold(last, |scale, _| cube_root(scale * dropped(2)))
     }
 
-    /// How far the results of [`CompositeSign::evaluate`] deviate from 1 and -1 for inputs outside the gap: what flooding has to hide.
+    /// How far results deviate from 1 and -1 for inputs outside the gap: what flooding has to hide. From the predictions for what
+    /// comes before the last cubic and after it.
     ///
     /// To the error of the composition and the predicted first-order noise it adds that of second order, which here is the
-    /// larger: near its maximum `m = sqrt(c/3)` the last cubic takes `m + eta` to `1 - 3 m eta^2`, and eta, the noise of the cubic
-    /// before, is at most four times (its rounding and that of its square, contracted ones being nothing) one rounding.
-    pub fn residue(&self, out: &Predicted) -> f64 {
-        let eta = 4.0 * out.largest_error();
+    /// larger: near its maximum `m = sqrt(c/3)` the last cubic takes `m + eta` to `1 - 3 m eta^2`.
+    pub fn residue(&self, before: &Predicted, out: &Predicted) -> f64 {
+        let largest = |x: &Predicted| x.deviations().into_iter().fold(0.0, f64::max);
+        let eta = largest(before);
         let maximum = self.constants.last().map_or(1.0, |c| (c / 3.0).sqrt());
         // The fourth moment of a normal variable is three times the square of the second.
         let second = 3.0 * maximum * eta * eta * 3f64.sqrt();
-        let first = out.deviations().into_iter().fold(0.0, f64::max);
-        self.error + second + first
+        self.error + second + largest(out)
+    }
+
+    /// The smallest magnitude that the first stage takes, `a_0`.
+    pub fn nearest(&self) -> f64 {
+        self.gap * self.start
     }
 
     /// The largest magnitude that the first stage takes, `b_0`.

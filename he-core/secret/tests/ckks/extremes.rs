@@ -160,18 +160,21 @@ fn hits_beyond_a_thousand_are_refused_or_have_a_wider_band() {
     assert_eq!(depth(1_000.0, 0.01), Ok(3));
     // Two folds more, and a cubic less.
     assert_eq!(depth(10_000.0, 0.01), Ok(3));
-    // No result has fewer than three primes: the plan refuses it.
+    // No result has fewer than three primes: the plan takes another set, and beyond that refuses.
     assert_eq!(depth(100_000.0, 0.01), Ok(1));
-    let rule = Rule { threshold: 29.716_785, band: 0.01, largest: 1e5, lo: 0.5, hi: 1.5 };
-    let request = HitsRequest {
-        holders: HOLDERS,
-        rule,
-        smallest_variance: 5e-5,
-        values: None,
-        level: 40,
-        coefficients: 1 << 21,
+    let plan = |largest, band| {
+        let rule = Rule { threshold: 29.716_785, band, largest, lo: 0.5, hi: 1.5 };
+        HitsPlan::new(HitsRequest {
+            holders: HOLDERS,
+            rule,
+            smallest_variance: 5e-5,
+            values: None,
+            level: 40,
+            coefficients: 1 << 21,
+        })
     };
-    assert!(matches!(HitsPlan::new(request), Err(HitsError::Depth { needed: 30, left: 28, .. })));
+    assert_eq!(plan(1e5, 0.01).unwrap().params(), CkksParams::N65536Q1746);
+    assert!(matches!(plan(1e5, 0.001), Err(HitsError::Depth { left: 31, .. })));
     assert_eq!(depth(100_000.0, 0.1), Ok(5));
     // In a study of fourteen people no chi-square reaches the threshold.
     let small = Rule { threshold: 29.716_785, band: 0.01, largest: 28.0, lo: 0.5, hi: 1.5 };

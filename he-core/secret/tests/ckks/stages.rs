@@ -157,7 +157,12 @@ fn every_step_of_a_chi_square_is_as_noisy_as_predicted() {
 /// held against `CompositeSign::residue` in the test of hits.
 #[test]
 fn every_step_of_hits_is_as_noisy_as_predicted() {
-    let params = CkksParams::N65536Q1700;
+    for params in [CkksParams::N65536Q1700, CkksParams::N65536Q1746] {
+        every_step_of_hits(params);
+    }
+}
+
+fn every_step_of_hits(params: CkksParams) {
     let s = study(params, 1);
     let rule = Rule { threshold: 29.716_785, band: 0.01, largest: 1000.0, lo: 0.5, hi: 1.5 };
     let hits = Hits::new(rule).unwrap();

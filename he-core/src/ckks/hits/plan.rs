@@ -1,6 +1,6 @@
 //! What a study that releases hits needs: circuit, flooding, and how a released value is read. Finishing section 9.
 
-use super::{Hits, Rule};
+use super::{Hits, Prediction, Rule};
 use crate::ckks::ciphertext::CkksError;
 use crate::ckks::circuits::{Offset, chi_square};
 use crate::ckks::flood::{Flood, FloodError};
@@ -20,6 +20,9 @@ const UNDECIDED: f64 = 0.5;
 fn widest(values: bool) -> f64 {
     UNDECIDED / DEVIATIONS * if values { 2.0 } else { 1.0 }
 }
+
+/// Steps in which the noise of either answer is looked at.
+const SWEEP: usize = 160;
 
 /// Primes that the product of an indicator with a chi-square drops.
 const PRODUCT: usize = 2;
@@ -69,6 +72,14 @@ pub enum HitsError {
         /// A band that would do.
         band: Option<f64>,
     },
+    /// Noise that takes variants from one side of the band to the other.
+    #[error(
+        "the noise of refreshed sums is wider than a band of {band} in |Z| to either side leaves room for; widen it, or raise the smallest frequency"
+    )]
+    Blur {
+        /// The band.
+        band: f64,
+    },
     /// Noise that would tell what it must not.
     #[error(
         "flooding hides what must not be seen at {found:.1} bits, not at {level}; release hits without values, or plan for fewer people or jobs"
@@ -98,9 +109,11 @@ pub enum Released {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HitsPlan {
     request: HitsRequest,
+    params: CkksParams,
     hits: Hits,
     inverse: Option<ProductInverse>,
     flood: Flood,
+    residue: f64,
     slot_deviation: f64,
     level: f64,
 }
@@ -109,9 +122,6 @@ pub struct HitsPlan {
 pub(super) type Inputs<'a, V> = ([&'a V; 2], &'a [f64]);
 
 impl HitsPlan {
-    /// The parameter set.
-    pub const PARAMS: CkksParams = CkksParams::N65536Q1700;
-
     /// The plan of a request.
     ///
     /// # Errors
@@ -119,15 +129,17 @@ impl HitsPlan {
     pub fn new(request: HitsRequest) -> Result<Self, HitsError> {
         let HitsRequest { rule, values, .. } = request;
         let hits = Hits::new(rule)?;
-        let left = Self::PARAMS.limbs() - BASE_LIMBS;
         let needed = depth(&hits, &request);
-        if needed > left {
+        let serves = |set: &&CkksParams| left(**set) >= needed;
+        let Some(&params) = sets(&request).iter().find(serves) else {
+            let left = sets(&request).iter().map(|&set| left(set)).max().unwrap_or_default();
             return Err(HitsError::Depth { needed, left, band: widened(&request, left) });
-        }
+        };
         let inverse =
             values.map(|error| ProductInverse::with_error(rule.lo, rule.hi, error)).transpose()?;
-        let (coefficient, scale) = worst(&request, &hits, inverse.as_ref())?;
-        let (degree, holders) = (Self::PARAMS.degree(), request.holders);
+        let Worst { residue, coefficient, scale } =
+            worst(params, &request, &hits, inverse.as_ref())?;
+        let (degree, holders) = (params.degree(), request.holders);
         // Indicators stay readable under as much noise as that; chi-squares have no more than the level takes.
         let widest = Flood::widest(widest(values.is_some()), degree, holders, scale)?;
         let coefficients = request.coefficients.max(1);
@@ -141,7 +153,12 @@ impl HitsPlan {
         };
         let level = flood.level(coefficients, coefficient);
         let slot_deviation = flood.slot_deviation(degree, holders, scale);
-        Ok(Self { request, hits, inverse, flood, slot_deviation, level })
+        Ok(Self { request, params, hits, inverse, flood, residue, slot_deviation, level })
+    }
+
+    /// The parameter set.
+    pub fn params(&self) -> CkksParams {
+        self.params
     }
 
     /// What was asked for.
@@ -159,6 +176,11 @@ impl HitsPlan {
         self.inverse.as_ref()
     }
 
+    /// How far an indicator deviates from 1 and -1 outside the band, as a standard deviation.
+    pub fn residue(&self) -> f64 {
+        self.residue
+    }
+
     /// The flooding of each holder.
     pub fn flood(&self) -> Flood {
         self.flood
@@ -171,7 +193,7 @@ impl HitsPlan {
 
     /// Scale and primes of the inputs of the indicator and, if chi-squares are released, of those of the chi-square.
     pub fn inputs(&self) -> impl Iterator<Item = (f64, usize)> {
-        let indicator = (self.hits.input_scale(Self::PARAMS), Self::PARAMS.limbs());
+        let indicator = (self.hits.input_scale(self.params), self.params.limbs());
         let value = self.inverse.as_ref().map(|inverse| (INPUT_SCALE, value_limbs(inverse)));
         core::iter::once(indicator).chain(value)
     }
@@ -243,6 +265,17 @@ fn with_value<S: Scheme>(
     scheme.multiply(&factor, &chi2, Precision::Double)
 }
 
+/// Sets that serve, the cheapest first. Those of smaller primes are too noisy for a product with chi-squares.
+fn sets(request: &HitsRequest) -> &'static [CkksParams] {
+    const SETS: [CkksParams; 2] = [CkksParams::N65536Q1700, CkksParams::N65536Q1746];
+    if request.values.is_some() { SETS.split_at(1).0 } else { &SETS }
+}
+
+/// Primes that a circuit of that set can drop.
+fn left(params: CkksParams) -> usize {
+    params.limbs() - BASE_LIMBS
+}
+
 /// Primes that a circuit drops: two more for the product with a chi-square.
 fn depth(hits: &Hits, request: &HitsRequest) -> usize {
     hits.depth() + if request.values.is_some() { PRODUCT } else { 0 }
@@ -266,14 +299,21 @@ fn widened(request: &HitsRequest, left: usize) -> Option<f64> {
     })
 }
 
-/// Root mean square in coefficients of what flooding has to hide if every slot were like the worst one outside the band, and the
-/// scale of the result.
+/// The worst slot outside the band.
+struct Worst {
+    residue: f64,
+    /// Root mean square in coefficients of what flooding has to hide if every slot were like it.
+    coefficient: f64,
+    /// The scale of the result.
+    scale: f64,
+}
+
 fn worst(
+    params: CkksParams,
     request: &HitsRequest,
     hits: &Hits,
     inverse: Option<&ProductInverse>,
-) -> Result<(f64, f64), HitsError> {
-    let params = HitsPlan::PARAMS;
+) -> Result<Worst, HitsError> {
     let model = NoiseModel::new(params, request.holders);
     let predict = Predict::new(model);
     let rule = &request.rule;
@@ -286,8 +326,11 @@ fn worst(
     let effect = input(column(&|p| (unit * p.x * p.chi2).sqrt()), scale);
     let root = input(column(&|p| (unit * rule.lower() * p.root_square()).sqrt()), scale);
     let offset = column(&|p| constant - unit * rule.lower() * (p.root_square() + p.x));
-    let indicator = hits.evaluate(&predict, &effect, &root, &Offset::Public(&offset))?;
-    let residue = hits.sign().residue(&indicator);
+    let prediction = hits.predict(&predict, &effect, &root, &Offset::Public(&offset))?;
+    if prediction.blur > 1.0 {
+        return Err(HitsError::Blur { band: rule.band });
+    }
+    let Prediction { indicator, residue, .. } = prediction;
     let (error, scale) = match inverse {
         None => (residue, indicator.scale()),
         Some(inverse) => {
@@ -305,13 +348,13 @@ fn worst(
             (first + left, out.scale())
         }
     };
-    Ok((error * scale / (params.degree() as f64).sqrt(), scale))
+    let coefficient = error * scale / (params.degree() as f64).sqrt();
+    Ok(Worst { residue, coefficient, scale })
 }
 
 /// References, spreads and chi-squares outside the band.
 fn grid(request: &HitsRequest) -> Vec<Point> {
-    let Rule { lo, hi, largest, .. } = request.rule;
-    let (lower, upper) = (request.rule.lower(), request.rule.upper());
+    let Rule { lo, hi, .. } = request.rule;
     let smallest = request.smallest_variance;
     // Without reference frequencies nothing keeps rare variants out.
     let below: &[f64] = if smallest < 0.25 { &[] } else { &[0.0, 0.1, 0.5] };
@@ -322,13 +365,30 @@ fn grid(request: &HitsRequest) -> Vec<Point> {
     references.dedup();
     for v in references {
         for &x in &spreads {
-            let above = lower + (upper - lower) * (lo / x).max(1.0);
-            let chi2 = [0.0, lower, above, largest];
-            let outside = chi2.into_iter().filter(|&c| c <= lower || (c >= above && c <= largest));
-            points.extend(outside.map(|chi2| Point { v, x, chi2 }));
+            let steps = if x == lo { SWEEP } else { 1 };
+            points.extend(outside(&request.rule, x, steps).map(|chi2| Point { v, x, chi2 }));
         }
     }
     points
+}
+
+/// Chi-squares from one end of the band down to 0 and from the other up to the largest, in so many steps each by one factor, measured from the
+/// middle of the band: the cubics oscillate over the logarithm of their argument, and noise counts most between their extremes.
+fn outside(rule: &Rule, x: f64, steps: usize) -> impl Iterator<Item = f64> {
+    let (lower, largest) = (rule.lower(), rule.largest);
+    let half = (rule.upper() - lower) * (rule.lo / x).max(1.0) / 2.0;
+    let sweep = move |sign: f64, reach: f64| {
+        let factor = (reach / half).powf(1.0 / steps as f64);
+        (0..=steps).map(move |i| lower + half + sign * half * factor.powi(i as i32))
+    };
+    let below = sweep(-1.0, lower + half).map(move |chi2| chi2.clamp(0.0, lower));
+    let above = sweep(1.0, largest - lower - half).map(move |chi2| chi2.min(largest));
+    // No variant of a spread of 0 has a chi-square, and those of small ones reach the largest before they leave the band.
+    let reachable = half.is_finite() && lower + 2.0 * half <= largest;
+    below
+        .filter(move |_| half.is_finite())
+        .chain([0.0, lower])
+        .chain(above.filter(move |_| reachable))
 }
 
 #[cfg(test)]
@@ -407,8 +467,9 @@ mod tests {
             assert!(plan.level() >= 40.0 && plan.z_error(30.0) < 0.05, "{}", plan.z_error(30.0));
         }
         // What the largest chi-square multiplies does not fit under a readable value any more.
-        let many = HitsPlan::new(HitsRequest { holders: 10, ..values(0.1) });
-        assert!(matches!(many, Err(HitsError::Level { .. })));
+        let rule = Rule { largest: 60_000.0, ..values(0.2).rule };
+        let many = HitsPlan::new(HitsRequest { rule, ..values(0.2) });
+        assert!(matches!(many, Err(HitsError::Level { .. })), "{many:?}");
     }
 
     #[test]
@@ -418,14 +479,18 @@ mod tests {
             HitsPlan::new(HitsRequest { rule, ..REQUEST })
         };
         let folds = |plan: HitsPlan| plan.hits.folds.len();
-        assert_eq!(folds(large(800.0, 0.01).unwrap()), 2);
-        assert!(folds(large(20_000.0, 0.06).unwrap()) > 3);
-        let Err(HitsError::Depth { band: Some(band), .. }) = large(200_000.0, 0.01) else {
+        let small = large(800.0, 0.01).unwrap();
+        assert_eq!(small.params(), CkksParams::N65536Q1700);
+        assert_eq!(folds(small), 2);
+        let deep = large(20_000.0, 0.01).unwrap();
+        assert_eq!(deep.params(), CkksParams::N65536Q1746);
+        assert!(folds(deep) > 3);
+        let Err(HitsError::Depth { band: Some(band), .. }) = large(200_000.0, 0.005) else {
             panic!("too deep")
         };
-        assert!(band > 0.02 && band < 0.2, "{band}");
+        assert!(band > 0.01 && band < 0.05, "{band}");
         assert!(large(200_000.0, band).is_ok());
-        let said = large(200_000.0, 0.01).unwrap_err().to_string();
+        let said = large(200_000.0, 0.005).unwrap_err().to_string();
         assert!(said.contains("widen the band to 0."), "{said}");
     }
 
