@@ -64,6 +64,8 @@ const EDGE: f64 = 1.0 / 64.0;
 const DEVIATIONS: f64 = 8.0;
 /// Largest distance of an indicator from 1 or -1, before noise: small enough to be hidden by flooding at 40 bits.
 const INDICATOR_ERROR: f64 = 2.168_404_344_971_009e-19; // 2^-62
+/// The same where a large chi-square multiplies it.
+const FACTOR_ERROR: f64 = 8.271_806_125_530_277e-25; // 2^-80
 
 impl Hits {
     /// The shallowest circuit for a rule: a fold gains two bits a prime as long as hits span more than the rest.
@@ -71,12 +73,17 @@ impl Hits {
     /// # Errors
     /// When the rule means nothing, or no composition closes its gap.
     pub fn new(rule: Rule) -> Result<Self, SignError> {
-        let fold = |folds| Self::with_folds(rule, folds);
+        Self::within(rule, INDICATOR_ERROR)
+    }
+
+    /// The same with indicators within `error` of 1 and -1, before noise.
+    fn within(rule: Rule, error: f64) -> Result<Self, SignError> {
+        let fold = |folds| Self::with_folds(rule, folds, error);
         let found = (1..=MOST_FOLDS).filter_map(|folds| fold(folds).ok());
         found.min_by_key(Self::depth).map_or_else(|| fold(2), Ok)
     }
 
-    fn with_folds(rule: Rule, folds: usize) -> Result<Self, SignError> {
+    fn with_folds(rule: Rule, folds: usize, error: f64) -> Result<Self, SignError> {
         let Rule { band, largest, lo, hi, .. } = rule;
         let (lower, width, range) = (rule.lower(), rule.inner(), rule.range());
         // y = 2 (h - lo inner) / range - 1: hits in [-1, 1]; others below, from -edge to -outer.
@@ -92,7 +99,7 @@ impl Hits {
             && rule.threshold.sqrt() > band
             && largest > rule.upper();
         let gap = if sensible { half_gap / reach } else { f64::NAN };
-        let sign = CompositeSign::new(gap, INDICATOR_ERROR)?;
+        let sign = CompositeSign::new(gap, error)?;
         // T_(2m) = 2 T_m^2 - 1. With Y_i = k_i T_(2^i): Y_i^2 - k_(i+1) = Y_(i+1) if k_(i+1) = k_i^2 / 2; the last k makes the reach b_0.
         let unit = sign.start() / reach;
         let mut offsets = vec![-unit * (1.0 + middle)];

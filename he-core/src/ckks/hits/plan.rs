@@ -1,12 +1,12 @@
 //! What a study that releases hits needs: circuit, flooding, and how a released value is read. Finishing section 9.
 
-use super::{Hits, Prediction, Rule};
+use super::{FACTOR_ERROR, Hits, INDICATOR_ERROR, Prediction, Rule};
 use crate::ckks::ciphertext::CkksError;
 use crate::ckks::circuits::{Offset, chi_square};
 use crate::ckks::flood::{Flood, FloodError};
 use crate::ckks::inverse::{InverseError, ProductInverse};
 use crate::ckks::params::{BASE_LIMBS, CkksParams};
-use crate::ckks::plan::{INPUT_SCALE, Point};
+use crate::ckks::plan::Point;
 use crate::ckks::predict::{NoiseModel, Predict};
 use crate::ckks::scheme::{Precision, Scheme};
 use crate::ckks::sign::SignError;
@@ -127,12 +127,22 @@ impl HitsPlan {
     /// # Errors
     /// When the largest parameter set is not deep enough, or noise would say more than `level` bits hide.
     pub fn new(request: HitsRequest) -> Result<Self, HitsError> {
+        match Self::within(request, INDICATOR_ERROR) {
+            Err(error @ HitsError::Level { .. }) if request.values.is_some() => {
+                Self::within(request, FACTOR_ERROR).map_err(|_| error)
+            }
+            plan => plan,
+        }
+    }
+
+    /// The plan with indicators within `error` of 1 and -1, before noise.
+    fn within(request: HitsRequest, error: f64) -> Result<Self, HitsError> {
         let HitsRequest { rule, values, .. } = request;
-        let hits = Hits::new(rule)?;
+        let hits = Hits::within(rule, error)?;
         let needed = depth(&hits, &request);
         let serves = |set: &&CkksParams| left(**set) >= needed;
-        let Some(&params) = sets(&request).iter().find(serves) else {
-            let left = sets(&request).iter().map(|&set| left(set)).max().unwrap_or_default();
+        let Some(&params) = SETS.iter().find(serves) else {
+            let left = SETS.map(left).into_iter().max().unwrap_or_default();
             return Err(HitsError::Depth { needed, left, band: widened(&request, left) });
         };
         let inverse =
@@ -194,7 +204,10 @@ impl HitsPlan {
     /// Scale and primes of the inputs of the indicator and, if chi-squares are released, of those of the chi-square.
     pub fn inputs(&self) -> impl Iterator<Item = (f64, usize)> {
         let indicator = (self.hits.input_scale(self.params), self.params.limbs());
-        let value = self.inverse.as_ref().map(|inverse| (INPUT_SCALE, value_limbs(inverse)));
+        let value = self
+            .inverse
+            .as_ref()
+            .map(|inverse| (value_scale(self.params, inverse), value_limbs(inverse)));
         core::iter::once(indicator).chain(value)
     }
 
@@ -265,11 +278,8 @@ fn with_value<S: Scheme>(
     scheme.multiply(&factor, &chi2, Precision::Double)
 }
 
-/// Sets that serve, the cheapest first. Those of smaller primes are too noisy for a product with chi-squares.
-fn sets(request: &HitsRequest) -> &'static [CkksParams] {
-    const SETS: [CkksParams; 2] = [CkksParams::N65536Q1700, CkksParams::N65536Q1746];
-    if request.values.is_some() { SETS.split_at(1).0 } else { &SETS }
-}
+/// Sets that serve, the cheapest first.
+const SETS: [CkksParams; 2] = [CkksParams::N65536Q1700, CkksParams::N65536Q1746];
 
 /// Primes that a circuit of that set can drop.
 fn left(params: CkksParams) -> usize {
@@ -284,6 +294,13 @@ fn depth(hits: &Hits, request: &HitsRequest) -> usize {
 /// Primes of the inputs of a chi-square that is multiplied with an indicator at its end: two for each level, two for that product.
 fn value_limbs(inverse: &ProductInverse) -> usize {
     BASE_LIMBS + PRODUCT + 2 * (inverse.offsets().len() + 1)
+}
+
+/// Their scale, for which that chi-square has the scale 2^100 before the product.
+fn value_scale(params: CkksParams, inverse: &ProductInverse) -> f64 {
+    let mut primes = params.moduli().skip(BASE_LIMBS + PRODUCT).map(|m| m.value() as f64);
+    (0..=inverse.offsets().len())
+        .fold(2f64.powi(100), |scale, _| (scale * primes.by_ref().take(2).product::<f64>()).sqrt())
 }
 
 /// The narrowest band, in steps of a tenth, for which there are enough primes.
@@ -335,7 +352,8 @@ fn worst(
         None => (residue, indicator.scale()),
         Some(inverse) => {
             let limbs = value_limbs(inverse);
-            let input = |values| input(values, INPUT_SCALE).modulo(limbs);
+            let scale = value_scale(params, inverse);
+            let input = |values| input(values, scale).modulo(limbs);
             let effect = input(column(&|p| p.inputs(inverse)[0]));
             let root = input(column(&|p| p.inputs(inverse)[1]));
             let offset = column(&|p| p.inputs(inverse)[2]);
@@ -462,9 +480,14 @@ mod tests {
             let plan = HitsPlan::new(HitsRequest { holders, ..REQUEST }).unwrap();
             assert!(plan.level() >= 40.0 && plan.largest() == 2.0, "{}", plan.level());
         }
-        for holders in [1, 3] {
-            let plan = HitsPlan::new(HitsRequest { holders, ..values(0.1) }).unwrap();
-            assert!(plan.level() >= 40.0 && plan.z_error(30.0) < 0.05, "{}", plan.z_error(30.0));
+        // (people, band, largest error of |Z|): narrow ones take smaller primes, ten thousand people a cubic more.
+        for (people, band, error) in [(400.0, 0.01, 0.001), (3000.0, 0.02, 0.03), (1e4, 0.05, 0.03)]
+        {
+            for holders in [1, 3] {
+                let rule = Rule { largest: 2.0 * people, ..values(band).rule };
+                let plan = HitsPlan::new(HitsRequest { holders, rule, ..values(band) }).unwrap();
+                assert!(plan.level() >= 40.0 && plan.z_error(30.0) < error, "{plan:?}");
+            }
         }
         // What the largest chi-square multiplies does not fit under a readable value any more.
         let rule = Rule { largest: 60_000.0, ..values(0.2).rule };
