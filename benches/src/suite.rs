@@ -190,7 +190,9 @@ impl Suite {
     /// # Errors
     /// Those of the measurement.
     pub fn finish(&self, threads: usize) -> Result<()> {
-        for (circuit, variants) in [(Finished::ChiSquare, 65_536), (Finished::Hits, 98_304)] {
+        for (circuit, variants) in
+            [(Finished::ChiSquare, 65_536), (Finished::Hits, 98_304), (Finished::StudyHits, 98_304)]
+        {
             let files = self.place.cohort(FINISHED_PEOPLE, variants)?;
             self.say(format_args!("finishing under encryption, {circuit:?}, threads: {threads}"));
             self.keep(Measured::Finish(finish(&files, circuit, threads)?))?;

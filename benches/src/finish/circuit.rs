@@ -14,8 +14,8 @@ const HIT_DEVIATION: f64 = 1.0 / 16.0;
 pub enum Circuit {
     /// Chi-square of a test.
     Statistic(StatisticPlan),
-    /// Which chi-squares of a test exceed a threshold.
-    Hits(Test, Hits),
+    /// Which chi-squares of a test exceed a threshold; on that parameter set.
+    Hits(Test, Hits, CkksParams),
 }
 
 impl Circuit {
@@ -24,7 +24,7 @@ impl Circuit {
     pub fn params(&self) -> CkksParams {
         match self {
             Self::Statistic(plan) => plan.params(),
-            Self::Hits(..) => CkksParams::N65536Q1700,
+            Self::Hits(_, _, params) => *params,
         }
     }
 
@@ -33,7 +33,7 @@ impl Circuit {
     pub fn test(&self) -> Test {
         match self {
             Self::Statistic(plan) => plan.request().test,
-            Self::Hits(test, _) => *test,
+            Self::Hits(test, ..) => *test,
         }
     }
 
@@ -42,7 +42,7 @@ impl Circuit {
     pub fn scales(&self) -> [f64; 2] {
         match self {
             Self::Statistic(plan) => [INPUT_SCALE, plan.offset_scale()],
-            Self::Hits(_, hits) => {
+            Self::Hits(_, hits, _) => {
                 [hits.input_scale(self.params()), hits.offset_scale(self.params())]
             }
         }
@@ -58,8 +58,8 @@ impl Circuit {
                 Test::Allelic => Scaling::allelic(plan.inverse(), rho, variants),
                 Test::Trend => Scaling::trend(plan.inverse(), rho, variants),
             },
-            Self::Hits(Test::Allelic, hits) => hits.allelic(rho, variants),
-            Self::Hits(Test::Trend, hits) => hits.trend(rho, variants),
+            Self::Hits(Test::Allelic, hits, _) => hits.allelic(rho, variants),
+            Self::Hits(Test::Trend, hits, _) => hits.trend(rho, variants),
         }
     }
 
@@ -67,7 +67,7 @@ impl Circuit {
     pub fn exclude(&self, scaling: &mut Scaling, i: usize) {
         match self {
             Self::Statistic(_) => scaling.exclude(i),
-            Self::Hits(_, hits) => hits.exclude(scaling, i),
+            Self::Hits(_, hits, _) => hits.exclude(scaling, i),
         }
     }
 
@@ -83,7 +83,7 @@ impl Circuit {
     ) -> Result<Ciphertext, CkksError> {
         match self {
             Self::Statistic(plan) => chi_square(evaluator, plan.inverse(), effect, root, offset),
-            Self::Hits(_, hits) => hits.evaluate(evaluator, effect, root, offset),
+            Self::Hits(_, hits, _) => hits.evaluate(evaluator, effect, root, offset),
         }
     }
 

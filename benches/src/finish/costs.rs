@@ -6,6 +6,7 @@ use gwas::wire::PlaneKind;
 use he_core::Digest;
 use he_core::ckks::circuits::Variant;
 use he_core::ckks::hits::{Hits, Rule};
+use he_core::ckks::params::{BASE_LIMBS, CkksParams};
 use he_core::ckks::{ProductInverse, StatisticPlan, StatisticRequest, Test};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ const HOLDERS: u32 = 3;
 const INTERVAL: [f64; 2] = [0.5, 1.5];
 /// Chi-square at p = 5e-8.
 const THRESHOLD: f64 = 29.716_785;
+/// The same where every variant has the reference frequency 1/2: frequencies from 0.05 on.
+const WITHOUT_REFERENCES: [f64; 2] = [0.19, 1.0];
 /// Half width of the undefined band in `|Z|`.
 const BAND: f64 = 0.01;
 /// Statistical bits of flooding, and the coefficients they are shared by: 2^20 variants.
@@ -35,8 +38,10 @@ const LEVEL: (u32, u64) = (40, 1 << 21);
 pub enum Finished {
     /// Allelic chi-square with reference frequencies.
     ChiSquare,
-    /// Allelic hits at p < 5e-8, band 0.02 in `|Z|`, chi-square up to 1,000.
+    /// Allelic hits at p < 5e-8, band 0.02 in `|Z|`, with reference frequencies.
     Hits,
+    /// The same without references, as studies have it, for frequencies from 0.05 on.
+    StudyHits,
 }
 
 /// Costs of a batch, and what is paid once.
@@ -118,9 +123,17 @@ struct Measurement<'a> {
 
 /// The circuit for `people` people.
 fn circuit(name: Finished, people: u32) -> Result<Circuit> {
-    let [lo, hi] = INTERVAL;
     // No chi-square exceeds the number of alleles.
     let largest = 2.0 * f64::from(people);
+    let hits = |[lo, hi]: [f64; 2], params: CkksParams| {
+        let rule = Rule { threshold: THRESHOLD, band: BAND, largest, lo, hi };
+        let hits = Hits::new(rule).map_err(Error::step("planning"))?;
+        if hits.depth() + BASE_LIMBS > params.limbs() {
+            return Err(Error::Step { what: "planning", why: "too many people".to_owned() });
+        }
+        Ok(Circuit::Hits(Test::Allelic, hits, params))
+    };
+    let [lo, hi] = INTERVAL;
     Ok(match name {
         Finished::ChiSquare => Circuit::Statistic(
             StatisticPlan::new(StatisticRequest {
@@ -136,10 +149,8 @@ fn circuit(name: Finished, people: u32) -> Result<Circuit> {
             })
             .map_err(Error::step("planning"))?,
         ),
-        Finished::Hits => {
-            let rule = Rule { threshold: THRESHOLD, band: BAND, largest, lo, hi };
-            Circuit::Hits(Test::Allelic, Hits::new(rule).map_err(Error::step("planning"))?)
-        }
+        Finished::Hits => hits(INTERVAL, CkksParams::N65536Q1700)?,
+        Finished::StudyHits => hits(WITHOUT_REFERENCES, CkksParams::N65536Q1746)?,
     })
 }
 
@@ -160,17 +171,26 @@ impl<'a> Measurement<'a> {
         Some([cases + self.cases.iter().sum::<i64>() as f64, all])
     }
 
-    /// References: the frequency in three digits. Variants that do not fit are left out, as a site would.
+    /// References: the frequency in three digits, and variants that do not fit are left out, as a site would; or 1/2, and what is
+    /// rarer than the smallest frequency is left out.
     fn public(&self) -> Result<Public> {
-        let [lo, hi] = INTERVAL;
+        let [lo, hi] = if self.name == Finished::StudyHits { WITHOUT_REFERENCES } else { INTERVAL };
         let inverse = ProductInverse::with_error(lo, hi, 1e-2).map_err(Error::step("planning"))?;
         let people = f64::from(self.cohort.people());
         let (mut variants, mut excluded) = (Vec::new(), Vec::new());
         for i in 0..self.sums.plain.len() {
             let [_, all] = self.alleles(i).ok_or(Error::Inexact("the number of sums"))?;
-            let rounded = (all / (2.0 * people) * 1000.0).round() / 1000.0;
-            let variant = Variant { reference: rounded.clamp(0.001, 0.999), people };
-            excluded.push(variant.check_allelic_site(&inverse, all).is_err());
+            let frequency = all / (2.0 * people);
+            let rounded = (frequency * 1000.0).round() / 1000.0;
+            let referred = Variant { reference: rounded.clamp(0.001, 0.999), people };
+            let (variant, left_out) = match self.name {
+                Finished::StudyHits => {
+                    let spread = 4.0 * frequency * (1.0 - frequency);
+                    (Variant { reference: 0.5, people }, spread < lo)
+                }
+                _ => (referred, referred.check_allelic_site(&inverse, all).is_err()),
+            };
+            excluded.push(left_out);
             variants.push(variant);
         }
         Ok(Public {
@@ -286,7 +306,7 @@ impl<'a> Measurement<'a> {
                     let error = (value.max(0.0).sqrt() - chi2.sqrt()).abs();
                     error <= plan.z_error(chi2, 8.0)
                 }
-                Circuit::Hits(_, hits) => {
+                Circuit::Hits(_, hits, _) => {
                     let distance = chi2.sqrt() - THRESHOLD.sqrt();
                     distance.abs() < BAND || (value * hits.hit() - distance.signum()).abs() < 0.5
                 }

@@ -34,7 +34,7 @@ fn three_holders(data: Data) {
     let largest = 2.0 * world.data.cases.len() as f64;
     let hits = Hits::new(Rule { threshold: THRESHOLD, band: BAND, largest, lo, hi }).unwrap();
     let hit = hits.hit();
-    let circuit = Circuit::Hits(Test::Allelic, hits);
+    let circuit = Circuit::Hits(Test::Allelic, hits, CkksParams::N65536Q1700);
     let finishing = world.holders.finishing(CkksParams::N65536Q1700).unwrap();
     let mut public = world.data.public(panel);
     let inverse = ProductInverse::with_error(lo, hi, 1e-2).unwrap();

@@ -19,7 +19,8 @@ Examples:
   hegwas assoc --bfile cohort --release statistic --smallest-frequency 0.05 --out result
   hegwas assoc --bfile cohort --release hits --p-value 5e-8 --out result
 
-Writes PREFIX.assoc.tsv (with --release statistic PREFIX.statistic.tsv), PREFIX.excluded.tsv and PREFIX.run.json.";
+Writes PREFIX.assoc.tsv (with --release statistic PREFIX.statistic.tsv, with hits PREFIX.hits.tsv),
+PREFIX.excluded.tsv and PREFIX.run.json.";
 
 /// Run a whole encrypted association study: from files to table
 ///

@@ -71,7 +71,7 @@ fn header(
 }
 
 pub(super) fn seeds() -> Seeds {
-    let [small, middle, large] = CkksParams::ALL;
+    let [small, middle, large, deep] = CkksParams::ALL;
     let of = |head: Vec<u8>, pattern: &[u8]| [head, pattern.to_vec()].concat();
     let scale = |scale: f64| {
         let bits = scale.to_bits();
@@ -97,6 +97,7 @@ pub(super) fn seeds() -> Seeds {
         ("good-result", of(result(good_scale), &[3, 0])),
         ("good-share", of(share(b"result"), &[5, 0])),
         ("good-share-large", of(header(68, large, b"result", [0; 4], 1, BASE_LIMBS), &[5, 0])),
+        ("good-share-deep", of(header(68, deep, b"result", [0; 4], 1, BASE_LIMBS), &[5, 0])),
         ("bad-residue", of(share(b"result"), &[0xff])),
         ("bad-context", of(share(b"another"), &[0])),
         ("bad-version", of(version, &[0])),
