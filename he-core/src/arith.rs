@@ -1,6 +1,7 @@
 //! Arithmetic modulo primes just below 2^50: scalars, NTT, CRT composition, bit packing.
 
 mod crt;
+pub(crate) mod lanes;
 mod modulus;
 mod ntt;
 pub mod pack;

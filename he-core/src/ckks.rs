@@ -14,7 +14,6 @@ mod flood;
 pub mod hits;
 mod inverse;
 mod keys;
-mod lanes;
 pub mod params;
 mod plan;
 mod predict;

@@ -28,7 +28,9 @@ mod portable;
 
 pub use counter::CounterCipher;
 pub use encode::centred_binomial;
+pub(crate) use encode::centred_binomial_halves;
 
+use crate::arith::lanes::Lanes;
 use crate::arith::{Modulus, pack};
 use crate::layout::{TILE, TILE_BYTES};
 
@@ -52,7 +54,7 @@ pub const ROW_WORDS: usize = TILE + LINE_BYTES / 8;
 pub enum Engine {
     /// AVX-512 with IFMA and VBMI.
     Avx512,
-    /// AVX2 and FMA: sums in floating-point registers, the rest in plain Rust.
+    /// AVX2 and FMA: sums and products in floating-point registers, the rest in plain Rust.
     Fma,
     /// Plain Rust on any machine.
     Portable,
@@ -101,6 +103,7 @@ impl Engine {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::multiply_add(modulus, a, b, acc),
+            Self::Fma => Lanes::new(modulus).multiply_add(a, b, acc),
             _ => portable::multiply_add(modulus, a, b, acc),
         }
     }

@@ -7,9 +7,9 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{to_float, vectorised};
 use super::ring::{CkksRing, Limb};
 use crate::arith::Modulus;
+use crate::arith::lanes::{to_float, vectorised};
 
 /// Some primes and their product R.
 pub(crate) struct Basis<'a> {

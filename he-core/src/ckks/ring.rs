@@ -8,8 +8,8 @@ use zeroize::Zeroize;
 
 use super::embedding::Embedding;
 use super::fixed::{Complex, Fixed};
-use super::lanes::Lanes;
 use super::params::CkksParams;
+use crate::arith::lanes::Lanes;
 use crate::arith::{Modulus, Ntt};
 use crate::digest::Digest;
 use crate::mask::{MaskExpander, MaskIndex, MaskSeed};

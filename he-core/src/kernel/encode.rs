@@ -4,6 +4,7 @@ use super::Engine;
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
 use crate::arith::Modulus;
+use crate::arith::lanes::Lanes;
 use crate::params::ERROR_ETA;
 
 /// Bits of one half of a random word: the error is the difference of the numbers of ones in two halves.
@@ -12,7 +13,14 @@ pub(super) const HALF: u64 = (1 << ERROR_ETA) - 1;
 /// The centred binomial error of 64 random bits, of which 42 count: ones among bits 0 to 20 less ones among bits 21 to 41.
 #[inline(always)]
 pub fn centred_binomial(bits: u64) -> i64 {
-    i64::from((bits & HALF).count_ones()) - i64::from((bits >> ERROR_ETA & HALF).count_ones())
+    let [plus, minus] = centred_binomial_halves(bits);
+    i64::from(plus) - i64::from(minus)
+}
+
+/// The numbers of ones of which a [`centred_binomial`] is the difference.
+#[inline(always)]
+pub(crate) fn centred_binomial_halves(bits: u64) -> [u32; 2] {
+    [(bits & HALF).count_ones(), (bits >> ERROR_ETA & HALF).count_ones()]
 }
 
 impl Engine {
@@ -37,6 +45,7 @@ impl Engine {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::encode(modulus, delta, values, noise, out),
+            Self::Fma => Lanes::new(modulus).encode(delta, values, noise, out),
             _ => encode(modulus, delta, values, noise, out),
         }
     }
@@ -66,8 +75,10 @@ mod tests {
             for delta in [0, 1, 186_276, p / 2, p - 1] {
                 let (mut a, mut b) = (vec![1; 256], vec![2; 256]);
                 Engine::Portable.encode(modulus, delta, &values, &noise, &mut a);
-                Engine::detect().encode(modulus, delta, &values, &noise, &mut b);
-                assert_eq!(a, b);
+                for engine in Engine::all() {
+                    engine.encode(modulus, delta, &values, &noise, &mut b);
+                    assert_eq!(a, b, "{engine:?}");
+                }
                 for ((&word, &value), &bits) in a.iter().zip(&values).zip(&noise) {
                     let exact =
                         i128::from(value) * i128::from(delta) + i128::from(centred_binomial(bits));

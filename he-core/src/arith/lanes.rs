@@ -5,7 +5,8 @@
 //! FLINT's `fft_small`). No rounding survives: every function gives the residue that integers would, and takes
 //! time independent of the values, so secrets may pass through. Vectors in one call have one length.
 
-use crate::arith::Modulus;
+use super::Modulus;
+use crate::kernel::centred_binomial_halves;
 
 /// 2^52: adding it moves an integer below 2^52 into the low bits of a double.
 const SHIFT: f64 = 4_503_599_627_370_496.0;
@@ -122,6 +123,27 @@ impl Lanes {
         vectorised(|| {
             for (o, &x) in acc.iter_mut().zip(x) {
                 *o = Self::to_word(self.product(to_float(m.sub(*o, x)), c));
+            }
+        });
+    }
+}
+
+/// What encryption does to a coefficient before its transform.
+impl Lanes {
+    /// `out = delta * value + error`, as [`crate::kernel::Engine::encode`] has it; delta is a residue.
+    pub(crate) fn encode(self, delta: u64, values: &[i8], noise: &[u64], out: &mut [u64]) {
+        let delta = to_float(delta);
+        vectorised(|| {
+            for ((out, &value), &bits) in out.iter_mut().zip(values).zip(noise) {
+                let value = f64::from(value);
+                let product = self.product(value.abs(), delta);
+                let x = if value < 0.0 { -product } else { product };
+                let [plus, minus] = centred_binomial_halves(bits).map(|ones| to_float(ones.into()));
+                // Above -p - 22 and below p + 22.
+                let x = x + (plus - minus);
+                let x = if x < 0.0 { x + self.p } else { x };
+                let x = if x < 0.0 { x + self.p } else { x };
+                *out = Self::to_word(if x >= self.p { x - self.p } else { x });
             }
         });
     }
