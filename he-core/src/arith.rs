@@ -1,4 +1,4 @@
-//! Arithmetic modulo primes just below 2^50: scalars, NTT, CRT composition, bit packing.
+//! Arithmetic modulo primes just below 2^50 (and 2^46): scalars, NTT, CRT composition, bit packing.
 
 mod crt;
 pub(crate) mod lanes;

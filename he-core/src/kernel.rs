@@ -32,7 +32,7 @@ pub(crate) use encode::centred_binomial_halves;
 
 use crate::arith::lanes::Lanes;
 use crate::arith::{Modulus, pack};
-use crate::layout::{TILE, TILE_BYTES};
+use crate::layout::{BODIES, TILE, TILE_BYTES};
 
 /// Vector groups of eight coefficients in a tile.
 const GROUPS: usize = TILE / 8;
@@ -217,6 +217,7 @@ pub struct TileSums {
 impl TileSums {
     /// Empty sums for `bodies` bodies and `weights` weight vectors.
     pub fn new(modulus: Modulus, bodies: usize, weights: usize) -> Self {
+        assert!(bodies <= BODIES, "at most {BODIES} bodies share a mask");
         let columns = bodies + 1;
         let products = Aligned::new(weights * columns * BODY_WORDS);
         Self { modulus, bodies, weights, products, sums: Aligned::new(columns * TILE), terms: 0 }

@@ -2,7 +2,7 @@
 //!
 //! AES-128 in counter mode under a public per-object seed; the counter block names plane, limb, group, row and
 //! position, so any tile of any mask can be expanded alone. Words are 64-bit little-endian, cut to the bits of the prime (50, or 46); a word not
-//! below the prime is drawn again from the stream with the next retry number (about one word in 10^8).
+//! below the prime is drawn again from the stream with the next retry number (one word in 10^8; in 10^6 for the primes of 46 bits).
 
 use serde::{Deserialize, Serialize};
 

@@ -247,9 +247,9 @@ pub struct ReleaseArgs {
     /// With --release hits: a variant is a hit if its p-value is smaller
     #[arg(long, value_name = "P", default_value = "5e-8", value_parser = up_to::<1>)]
     pub p_value: f64,
-    /// With --release hits: distance of |Z| from the threshold within which either answer may come
-    #[arg(long, value_name = "Z", default_value = "0.01", value_parser = up_to::<1>)]
-    pub band: f64,
+    /// With --release hits: distance of |Z| from the threshold within which either answer may come [default: 0.01, with values 0.02]
+    #[arg(long, value_name = "Z", value_parser = up_to::<1>)]
+    pub band: Option<f64>,
 }
 
 /// Millionths; the manifest's check says what is allowed.
@@ -265,15 +265,15 @@ impl ReleaseArgs {
             ReleaseName::Statistic => gwas::wire::Release::Statistic {
                 smallest_frequency: millionths(self.smallest_frequency.unwrap_or(0.01)),
             },
-            ReleaseName::Hits => gwas::wire::Release::Hits(self.rule()),
-            ReleaseName::HitsWithValues => gwas::wire::Release::HitsWithValues(self.rule()),
+            ReleaseName::Hits => gwas::wire::Release::Hits(self.rule(0.01)),
+            ReleaseName::HitsWithValues => gwas::wire::Release::HitsWithValues(self.rule(0.02)),
         }
     }
 
-    fn rule(self) -> gwas::wire::HitRule {
+    fn rule(self, band: f64) -> gwas::wire::HitRule {
         gwas::wire::HitRule {
             threshold: millionths(quantile(self.p_value, 1).sqrt()),
-            band: millionths(self.band),
+            band: millionths(self.band.unwrap_or(band)),
             smallest_frequency: millionths(self.smallest_frequency.unwrap_or(0.05)),
         }
     }

@@ -53,10 +53,10 @@ fn check(statistic: &Path, clear: &Path) {
     assert!((largest - 174.1).abs() < 15.0, "the strongest is the known one: {largest}");
 }
 
-/// Holds a table of hits against the table in the clear: outside the band of 0.01, and the wider one of what is rarer than
-/// `frequency`, no answer is wrong.
-fn check_hits(hits: &Path, clear: &Path, frequency: &str) {
-    let (band, rare) = (0.01, frequency.parse::<f64>().unwrap());
+/// Holds a table of hits against the table in the clear: outside the band, and the wider one of what is rarer than `frequency`, no
+/// answer is wrong.
+fn check_hits(hits: &Path, clear: &Path, band: f64, frequency: &str) {
+    let rare = frequency.parse::<f64>().unwrap();
     let lo = 4.0 * rare * (1.0 - rare);
     let (ours, clear) = (Table::read(hits), Table::read(clear));
     let said: HashMap<&str, usize> =
@@ -93,7 +93,7 @@ fn check_hits(hits: &Path, clear: &Path, frequency: &str) {
     }
     eprintln!("{found} hits, {undecided} in the band, |Z| of the hits within {worst:.1e}");
     assert_eq!(clear.rows.len(), 85_485);
-    assert!(found > 400 && undecided < 10, "{found} {undecided}");
+    assert!(found > 400 && undecided < 20, "{found} {undecided}");
 }
 
 fn in_the_clear(bfile: &Path, pheno: &Path, out: &Path) {
@@ -192,7 +192,7 @@ fn three_holders_release_hits_alone() {
     let Some(data) = real_data() else { return };
     let release = ["--release", "hits", "--smallest-frequency", FREQUENCY];
     let done = four_sites_and_three_holders(&data, &release);
-    check_hits(&done.table.with_extension("hits.tsv"), &done.clear, FREQUENCY);
+    check_hits(&done.table.with_extension("hits.tsv"), &done.clear, 0.01, FREQUENCY);
     // Who asks for more has nothing: neither a table of statistics nor one of counts.
     let more = ["result", &done.job, "--format", "plink", "--out", "more"];
     assert!(!done.c.analyst.command(&more).output().unwrap().status.success());
@@ -219,7 +219,7 @@ fn a_sole_holder_releases_hits_and_their_chi_squares_in_one_command() {
     let Some(data) = real_data() else { return };
     let dir = tempfile::tempdir().unwrap();
     let [out, clear] = alone(&data, dir.path(), &["--release", "hits-with-values"]);
-    check_hits(&out.with_extension("hits.tsv"), &clear, "0.05");
+    check_hits(&out.with_extension("hits.tsv"), &clear, 0.02, "0.05");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Lanes {
 
     /// `x y mod p` for integers below 2^50 of which one is below p.
     ///
-    /// `h` is at most 2^50 p, its quotient estimate at most 1/4 off before rounding down and `|l| <= p/16`, so the remainder
+    /// `h` is at most 2^50 p, its quotient estimate at most 1/4 off before rounding down and `|l| <= 2^(b-4)` for a prime of b bits, so the remainder
     /// lies between `-p/3` and `4p/3`: one correction either way.
     #[inline(always)]
     fn product(self, x: f64, y: f64) -> f64 {

@@ -51,8 +51,10 @@ pub struct Prediction {
     pub indicator: Predicted,
     /// How far it deviates from 1 and -1 ([`CompositeSign::residue`]).
     pub residue: f64,
-    /// Eight deviations of the noise before the sign, relative to the room that each slot has up to the band: at most 1 where no
-    /// noise takes a variant from outside the band into it.
+    /// By how much its magnitude exceeds 1 ([`CompositeSign::excess`]).
+    pub excess: f64,
+    /// Eight deviations of the noise before the sign, relative to the room that each slot has up to the band and up to the largest magnitude that
+    /// the sign takes: at most 1 where no noise takes a variant from outside the band into it.
     pub blur: f64,
 }
 
@@ -91,8 +93,10 @@ impl Hits {
         let outer = 1.0 + 2.0 * (hi * lower + lo * width) / range;
         let fold = |y: f64| (0..folds).fold(y, |t, _| 2.0 * t * t - 1.0); // T_(2^folds)
         let middle = (1.0 + fold(edge)) / 2.0;
-        let half_gap = (fold(edge) - 1.0) / 2.0;
-        let reach = (1.0 + middle).max(fold(outer) - middle);
+        // Hits fold to 1 at many places: room there, and at the far end, where it counts half.
+        let whole = (fold(edge) - 1.0) / 2.0;
+        let half_gap = whole * (1.0 - EDGE);
+        let reach = (1.0 + middle).max(fold(outer) - middle) + 4.0 * EDGE * whole;
         let sensible = 0.0 < lo
             && lo < hi
             && band > 0.0
@@ -117,7 +121,7 @@ impl Hits {
         &self.rule
     }
 
-    /// The indicator: within `2^-58` (before noise) of [`Hits::hit`] for hits and of its negative for others; outside the
+    /// The indicator: near [`Hits::hit`] for hits and its negative for others, of one magnitude to within `2^-62` (before noise); outside the
     /// band it is never wrong. From D and E of [`Hits::allelic`] or [`Hits::trend`] and their
     /// offset.
     ///
@@ -166,14 +170,17 @@ impl Hits {
         offset: &Offset<'_, Predicted>,
     ) -> Result<Prediction, CkksError> {
         let folded = self.fold(predict, effect, spread_root, offset)?;
-        let nearest = self.sign.nearest();
-        let room = |(x, deviation): (f64, f64)| DEVIATIONS * deviation / (x.abs() - nearest);
+        let (nearest, start) = (self.sign.nearest(), self.sign.start());
+        let room = |(x, deviation): (f64, f64)| {
+            DEVIATIONS * deviation / (x.abs() - nearest).min((start - x.abs()) / 2.0)
+        };
         let blur = folded.values().into_iter().zip(folded.deviations()).map(room);
         let blur = blur.fold(0.0f64, |a, b| if b >= 0.0 { a.max(b) } else { f64::INFINITY });
         let before = self.sign.approach(predict, folded)?;
         let indicator = self.sign.settle(predict, before.clone())?;
         let residue = self.sign.residue(&before, &indicator);
-        Ok(Prediction { indicator, residue, blur })
+        let excess = self.sign.excess(before.scale(), indicator.scale());
+        Ok(Prediction { indicator, residue, excess, blur })
     }
 
     /// The indicator of a hit: 1 or -1.
@@ -445,7 +452,7 @@ mod tests {
             let d = predict.input(&column(|g| g.0[0]), scale, model.refresh());
             let e = predict.input(&column(|g| g.0[1]), scale, model.refresh());
             let out = hits.predict(&predict, &d, &e, &Offset::Public(&column(|g| g.1))).unwrap();
-            let Prediction { indicator, residue, blur } = out;
+            let Prediction { indicator, residue, blur, .. } = out;
             assert_eq!(indicator.limbs(), params.limbs() - hits.depth());
             assert!((indicator.scale().log2() - 100.0).abs() < 1e-5);
             assert!(residue < 2f64.powi(-58) && blur < 0.1, "{residue:e} {blur}");
@@ -460,19 +467,24 @@ mod tests {
     /// Inside the band noise is amplified, not contracted: what finishing section 9 says about it.
     #[test]
     fn noise_in_the_band_is_bounded() {
-        let params = CkksParams::N65536Q1700;
-        let hits = Hits::new(RULE).unwrap();
-        let model = NoiseModel::new(params, 3);
-        let predict = Predict::new(model);
-        let scale = hits.input_scale(params);
-        let z = RULE.threshold.sqrt();
-        let deviations = [-0.009, -0.005, -0.001, 0.0, 0.001, 0.005, 0.009].map(|shift: f64| {
-            let ([d, e], offset) = inputs(&hits, 0.05, 0.5, (z + shift).powi(2));
-            let [d, e] = [d, e].map(|x| predict.input(&[x], scale, model.refresh()));
-            let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&[offset])).unwrap();
-            out.deviations().into_iter().fold(0.0, f64::max)
-        });
-        assert!(deviations.iter().all(|&d| d < 2f64.powi(-18)), "{deviations:?}");
+        let large = Rule { largest: 20_000.0, lo: 0.19, hi: 1.0, ..RULE };
+        let (first, second) = (CkksParams::N65536Q1700, CkksParams::N65536Q1746);
+        for (params, rule, p, log2) in [(first, RULE, 0.05, -18), (second, large, 0.5, -10)] {
+            let hits = Hits::new(rule).unwrap();
+            let model = NoiseModel::new(params, 3);
+            let predict = Predict::new(model);
+            let scale = hits.input_scale(params);
+            let z = rule.threshold.sqrt();
+            let deviations = (-99..100).map(|shift: i32| {
+                let chi2 = (z + rule.band * f64::from(shift) / 100.0).powi(2);
+                let ([d, e], offset) = inputs(&hits, p, rule.lo, chi2);
+                let [d, e] = [d, e].map(|x| predict.input(&[x], scale, model.refresh()));
+                let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&[offset])).unwrap();
+                out.deviations().into_iter().fold(0.0, f64::max)
+            });
+            let worst = deviations.fold(0.0, f64::max);
+            assert!(worst < 2f64.powi(log2) && worst > 2f64.powi(log2 - 2), "{}", worst.log2());
+        }
     }
 
     #[test]

@@ -73,6 +73,10 @@ pub enum StatisticError {
 /// Scale of refreshed inputs.
 pub const INPUT_SCALE: f64 = 1.267_650_600_228_229_4e30; // 2^100
 
+/// Sets that serve, smallest first: those whose primes all have 50 bits, so that scales of 2^100 stay so.
+const SETS: [CkksParams; 3] =
+    [CkksParams::N32768Q750, CkksParams::N32768Q850, CkksParams::N65536Q1700];
+
 impl StatisticPlan {
     /// The smallest parameter set that does, and flooding for the worst slot that the request allows, as if all were like it.
     pub fn new(request: StatisticRequest) -> Result<Self, StatisticError> {
@@ -90,11 +94,10 @@ impl StatisticPlan {
         }
         let inverse = ProductInverse::with_error(request.lo, request.hi, request.relative_error)?;
         let depth = 2 * (inverse.offsets().len() + 1);
-        let deepest = CkksParams::N65536Q1700;
-        let params = CkksParams::ALL
+        let params = SETS
             .into_iter()
             .find(|p| p.limbs() >= BASE_LIMBS + depth)
-            .ok_or(CkksError::Depth { needed: BASE_LIMBS + depth, left: deepest.limbs() })?;
+            .ok_or(CkksError::Depth { needed: BASE_LIMBS + depth, left: SETS[2].limbs() })?;
         let (coefficient, scale) = worst_noise(&request, params, &inverse)?;
         // A result, with room for flooding eight deviations wide in every slot, stays below half of the last modulus.
         if request.largest * scale > 2f64.powi(50 * BASE_LIMBS as i32 - 4) {

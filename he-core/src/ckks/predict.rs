@@ -115,11 +115,6 @@ impl Predicted {
         worst * self.scale / (params.degree() as f64).sqrt()
     }
 
-    /// The largest single error so far, as the deviation of a complex slot.
-    pub fn largest_error(&self) -> f64 {
-        self.errors.iter().fold(0.0, |largest, &(_, error)| error.max(largest))
-    }
-
     /// The scale.
     pub fn scale(&self) -> f64 {
         self.scale

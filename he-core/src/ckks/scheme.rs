@@ -6,7 +6,7 @@ use super::evaluator::Evaluator;
 /// How fine the scale of a product is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Precision {
-    /// About 2^50: one prime is dropped.
+    /// About 2^50, or 2^46 where primes have 46 bits: one prime is dropped.
     Single,
     /// About 2^100: two primes are dropped, or none where the factors' scales were 2^50.
     Double,

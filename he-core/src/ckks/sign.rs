@@ -1,5 +1,7 @@
 //! The sign of a number, as a composition of monic odd cubics. Finishing section 9.
 
+use ethnum::I256;
+
 use super::ciphertext::CkksError;
 use super::circuits::{Excluded, Variant};
 use super::params::CkksParams;
@@ -114,6 +116,28 @@ impl CompositeSign {
         self.error + second + largest(out)
     }
 
+    /// By how much the magnitude of encrypted results exceeds 1, all of them alike: constants and scales are doubles. `before` and `out` are
+    /// the scales before the last cubic and after it.
+    ///
+    /// The last cubic is `X (X^2 - C) / p` at the scale `out`, C being `c before^2` rounded to a double; its maximum is `m = 2 (C/3)^(3/2) / (p out)`, and
+    /// `m - 1 = (4 C^3 - 27 (p out)^2) / (2 27 (p out)^2)` but for its square. In integers: the same on every machine.
+    pub fn excess(&self, before: f64, out: f64) -> f64 {
+        let Some(c) = self.constants.last() else { return 0.0 };
+        let (square, cube) = (before * before, before * (before * before));
+        let prime = (cube / out).round();
+        let ((c, c_exponent), (out, out_exponent)) = (parts(c * square), parts(out));
+        let left = I256::from(4) * I256::from(c).pow(3);
+        let right = I256::from(27) * I256::from(prime as i64).pow(2) * I256::from(out).pow(2);
+        // Both are some 210 bits, once they have one exponent.
+        let shift = 3 * c_exponent - 2 * out_exponent;
+        let (left, right) = if shift >= 0 {
+            (left << shift as u32, right)
+        } else {
+            (left, right << shift.unsigned_abs() as u32)
+        };
+        (left - right).as_f64() / (2.0 * right.as_f64())
+    }
+
     /// The smallest magnitude that the first stage takes, `a_0`.
     pub fn nearest(&self) -> f64 {
         self.gap * self.start
@@ -185,6 +209,13 @@ impl Direction {
 
 /// Largest distance of a direction from 1 or -1, before noise.
 const DIRECTION_ERROR: f64 = 3.469_446_951_953_614e-18; // 2^-58
+
+/// A positive double as an integer times a power of two.
+fn parts(x: f64) -> (i64, i32) {
+    let bits = x.to_bits();
+    let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+    (mantissa as i64, (bits >> 52) as i32 - 1075)
+}
 
 /// The cube root by Newton's method: arithmetic and square roots are the same on every machine, a library's `cbrt` need not be.
 fn cube_root(x: f64) -> f64 {

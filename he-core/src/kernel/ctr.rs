@@ -9,6 +9,8 @@
 
 use core::arch::x86_64::*;
 
+use zeroize::Zeroize;
+
 /// Round keys of AES-128.
 pub(super) type RoundKeys = [[u64; 2]; 11];
 
@@ -128,6 +130,7 @@ fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> 
         store(&mut last, _mm256_and_si256(block, keep));
         (*first, *second) = (last[0], last[1]);
         largest.see(_mm256_set_epi64x(0, 0, last[1] as i64, last[0] as i64));
+        last.zeroize(); // what is drawn may be secret
     }
     largest.word()
 }
@@ -154,7 +157,9 @@ impl Largest {
     fn word(self) -> u64 {
         let mut words = [0; 4];
         store(&mut words, self.0);
-        words.into_iter().fold(0, |largest, word| largest.max(word ^ 1 << 63))
+        let largest = words.into_iter().fold(0, |largest, word| largest.max(word ^ 1 << 63));
+        words.zeroize();
+        largest
     }
 }
 

@@ -2,7 +2,7 @@
 
 use he_core::ckks::circuits::{Offset, Variant};
 use he_core::ckks::hits::{HitsPlan, HitsRequest, Rule};
-use he_core::ckks::{CkksParams, Evaluator, GUARD_BITS, ProductInverse};
+use he_core::ckks::{CkksParams, Evaluator, Fixed, GUARD_BITS, ProductInverse};
 
 use crate::cohort::{allelic_oracle, counts};
 use crate::refresh::Refresh;
@@ -66,8 +66,8 @@ fn right_outside_the_band(params: CkksParams, depth: usize, band: f64) {
     assert!(plan.level() > f64::from(LEVEL));
     let released = s.release(&out, flood);
     let (mut found, mut undefined) = (0, 0);
-    let mut reference = [None; 2];
-    let mut worst = 0.0f64;
+    let one = Fixed::from_float(out.scale(), GUARD_BITS as i32).unwrap();
+    let (mut worst, mut squares) = (0.0f64, 0.0);
     for (i, c) in all.iter().enumerate() {
         let z = if kept[i] { allelic_oracle(c).sqrt() } else { 0.0 };
         if (z - rule.threshold.sqrt()).abs() < rule.band {
@@ -82,12 +82,18 @@ fn right_outside_the_band(params: CkksParams, depth: usize, band: f64) {
             released[i]
         );
         // Before flooding, all slots of one answer agree: nothing else of the chi-square is left.
-        let first = *reference[usize::from(hit)].get_or_insert(exact[i]);
-        worst = worst.max((exact[i].minus(first).to_float() * unit).abs());
+        let magnitude =
+            if exact[i].to_float() < 0.0 { Fixed::default().minus(exact[i]) } else { exact[i] };
+        let deviation = magnitude.minus(one).to_float() * unit - plan.excess();
+        worst = worst.max(deviation.abs());
+        squares += deviation * deviation;
     }
-    println!("hits: {found} found, {undefined} in the band, slots agree within {worst:e}");
+    let rms = (squares / all.len() as f64).sqrt();
+    println!(
+        "hits: {found} found, {undefined} in the band, slots agree within {worst:e}, rms {rms:e}"
+    );
     assert!(found > 100);
     // Digits of the gadget have a mean, whose product with the noise of the keys gathers in a few slots, the first above all: up to
     // 154 times the root mean square over all slots, which is what counts for flooding.
-    assert!(worst < 200.0 * residue, "{worst:e} {residue:e}");
+    assert!(worst < 200.0 * residue && rms < 1.1 * residue, "{worst:e} {rms:e} {residue:e}");
 }

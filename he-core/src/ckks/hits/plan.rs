@@ -24,6 +24,9 @@ fn widest(values: bool) -> f64 {
 /// Steps in which the noise of either answer is looked at.
 const SWEEP: usize = 160;
 
+/// Plans that are tried to find a band that would do.
+const MOST_PLANS: usize = 12;
+
 /// Primes that the product of an indicator with a chi-square drops.
 const PRODUCT: usize = 2;
 
@@ -61,8 +64,8 @@ pub enum HitsError {
     Circuit(#[from] CkksError),
     /// More primes than the largest parameter set has.
     #[error(
-        "telling hits from the rest so exactly takes {needed} primes, and there are {left}; raise the smallest frequency, or widen the band{}",
-        .band.map(|band| format!(" to {band} in |Z| to either side")).unwrap_or_default()
+        "telling hits from the rest so exactly takes {needed} primes, and there are {left}; raise the smallest frequency{}",
+        or_widen(*.band)
     )]
     Depth {
         /// Primes that the circuit drops.
@@ -74,22 +77,43 @@ pub enum HitsError {
     },
     /// Noise that takes variants from one side of the band to the other.
     #[error(
-        "the noise of refreshed sums is wider than a band of {band} in |Z| to either side leaves room for; widen it, or raise the smallest frequency"
+        "the noise of refreshed sums is wider than the band leaves room for; raise the smallest frequency{}",
+        or_widen(*.band)
     )]
     Blur {
-        /// The band.
-        band: f64,
+        /// A band that would do.
+        band: Option<f64>,
     },
     /// Noise that would tell what it must not.
     #[error(
-        "flooding hides what must not be seen at {found:.1} bits, not at {level}; release hits without values, or plan for fewer people or jobs"
+        "flooding hides what must not be seen at {found:.1} bits, not at {level}; release hits without values, or plan for fewer people or jobs{}",
+        or_widen(*.band)
     )]
     Level {
         /// Level asked for.
         level: u32,
         /// Level reached.
         found: f64,
+        /// A band that would do.
+        band: Option<f64>,
     },
+}
+
+fn or_widen(band: Option<f64>) -> String {
+    band.map_or_else(String::new, |band| {
+        format!(", or widen the band to {band} in |Z| to either side")
+    })
+}
+
+impl HitsError {
+    /// Names a band that would do.
+    fn with_band(mut self, find: impl FnOnce() -> Option<f64>) -> Self {
+        if let Self::Depth { band, .. } | Self::Blur { band } | Self::Level { band, .. } = &mut self
+        {
+            *band = find();
+        }
+        self
+    }
 }
 
 /// What a released value says of a variant.
@@ -114,6 +138,7 @@ pub struct HitsPlan {
     inverse: Option<ProductInverse>,
     flood: Flood,
     residue: f64,
+    excess: f64,
     slot_deviation: f64,
     level: f64,
 }
@@ -127,27 +152,16 @@ impl HitsPlan {
     /// # Errors
     /// When the largest parameter set is not deep enough, or noise would say more than `level` bits hide.
     pub fn new(request: HitsRequest) -> Result<Self, HitsError> {
-        match Self::within(request, INDICATOR_ERROR) {
-            Err(error @ HitsError::Level { .. }) if request.values.is_some() => {
-                Self::within(request, FACTOR_ERROR).map_err(|_| error)
-            }
-            plan => plan,
-        }
+        let narrow = |error: HitsError| error.with_band(|| widened(&request));
+        Self::of(request).map_err(narrow)
     }
 
-    /// The plan with indicators within `error` of 1 and -1, before noise.
-    fn within(request: HitsRequest, error: f64) -> Result<Self, HitsError> {
+    fn of(request: HitsRequest) -> Result<Self, HitsError> {
         let HitsRequest { rule, values, .. } = request;
-        let hits = Hits::within(rule, error)?;
-        let needed = depth(&hits, &request);
-        let serves = |set: &&CkksParams| left(**set) >= needed;
-        let Some(&params) = SETS.iter().find(serves) else {
-            let left = SETS.map(left).into_iter().max().unwrap_or_default();
-            return Err(HitsError::Depth { needed, left, band: widened(&request, left) });
-        };
+        let (hits, params) = chosen(&request)?;
         let inverse =
             values.map(|error| ProductInverse::with_error(rule.lo, rule.hi, error)).transpose()?;
-        let Worst { residue, coefficient, scale } =
+        let Worst { residue, excess, coefficient, scale } =
             worst(params, &request, &hits, inverse.as_ref())?;
         let (degree, holders) = (params.degree(), request.holders);
         // Indicators stay readable under as much noise as that; chi-squares have no more than the level takes.
@@ -155,7 +169,7 @@ impl HitsPlan {
         let coefficients = request.coefficients.max(1);
         let found = widest.level(coefficients, coefficient);
         if found < request.level.into() {
-            return Err(HitsError::Level { level: request.level, found });
+            return Err(HitsError::Level { level: request.level, found, band: None });
         }
         let flood = match values {
             None => widest,
@@ -163,7 +177,7 @@ impl HitsPlan {
         };
         let level = flood.level(coefficients, coefficient);
         let slot_deviation = flood.slot_deviation(degree, holders, scale);
-        Ok(Self { request, params, hits, inverse, flood, residue, slot_deviation, level })
+        Ok(Self { request, params, hits, inverse, flood, residue, excess, slot_deviation, level })
     }
 
     /// The parameter set.
@@ -186,9 +200,14 @@ impl HitsPlan {
         self.inverse.as_ref()
     }
 
-    /// How far an indicator deviates from 1 and -1 outside the band, as a standard deviation.
+    /// How far an encrypted indicator deviates from `1 + excess` and its negative outside the band, as a standard deviation.
     pub fn residue(&self) -> f64 {
         self.residue
+    }
+
+    /// By how much the magnitude of every encrypted indicator exceeds 1 ([`super::CompositeSign::excess`]).
+    pub fn excess(&self) -> f64 {
+        self.excess
     }
 
     /// The flooding of each holder.
@@ -224,7 +243,7 @@ impl HitsPlan {
         let indicator = self.hits.evaluate(scheme, effect, root, &Offset::Public(offset))?;
         match self.inverse.as_ref().zip(value) {
             Some((inverse, value)) => {
-                with_value(scheme, &indicator, self.hits.hit(), inverse, value)
+                with_value(scheme, &indicator, (self.hits.hit(), self.excess), inverse, value)
             }
             None => Ok(indicator),
         }
@@ -265,21 +284,35 @@ impl HitsPlan {
     }
 }
 
-/// `(indicator + hit) chi2`.
+/// `(indicator + hit (1 + excess)) chi2`: nothing of a chi-square that is no hit. The excess is below what a double adds to 1.
 fn with_value<S: Scheme>(
     scheme: &S,
     indicator: &S::Value,
-    hit: f64,
+    (hit, excess): (f64, f64),
     inverse: &ProductInverse,
     ([effect, root], offset): Inputs<'_, S::Value>,
 ) -> Result<S::Value, CkksError> {
     let chi2 = chi_square(scheme, inverse, effect, root, &Offset::Public(offset))?;
-    let factor = scheme.add_constant(indicator, hit)?;
+    let factor = scheme.add_constant(&scheme.add_constant(indicator, hit)?, hit * excess)?;
     scheme.multiply(&factor, &chi2, Precision::Double)
 }
 
 /// Sets that serve, the cheapest first.
 const SETS: [CkksParams; 2] = [CkksParams::N65536Q1700, CkksParams::N65536Q1746];
+
+/// The circuit, and the first set that is deep enough. An indicator that multiplies chi-squares has a cubic more if that set serves it too:
+/// a choice by depth alone, the same on every machine.
+fn chosen(request: &HitsRequest) -> Result<(Hits, CkksParams), HitsError> {
+    let hits = Hits::within(request.rule, INDICATOR_ERROR)?;
+    let needed = depth(&hits, request);
+    let Some(params) = SETS.into_iter().find(|&set| left(set) >= needed) else {
+        let left = SETS.map(left).into_iter().max().unwrap_or_default();
+        return Err(HitsError::Depth { needed, left, band: None });
+    };
+    let finer = request.values.and_then(|_| Hits::within(request.rule, FACTOR_ERROR).ok());
+    let finer = finer.filter(|hits| depth(hits, request) <= left(params));
+    Ok((finer.unwrap_or(hits), params))
+}
 
 /// Primes that a circuit of that set can drop.
 fn left(params: CkksParams) -> usize {
@@ -303,22 +336,22 @@ fn value_scale(params: CkksParams, inverse: &ProductInverse) -> f64 {
         .fold(2f64.powi(100), |scale, _| (scale * primes.by_ref().take(2).product::<f64>()).sqrt())
 }
 
-/// The narrowest band, in steps of a tenth, for which there are enough primes.
-fn widened(request: &HitsRequest, left: usize) -> Option<f64> {
+/// The narrowest band, in steps of a tenth, that is not refused.
+fn widened(request: &HitsRequest) -> Option<f64> {
     let band = |step: i32| {
         let wide = request.rule.band * 1.1f64.powi(step);
         let magnitude = 10f64.powf(wide.log10().floor() - 1.0);
         (wide / magnitude).ceil() * magnitude
     };
-    (1..60).map(band).find(|&band| {
-        let rule = Rule { band, ..request.rule };
-        Hits::new(rule).is_ok_and(|hits| depth(&hits, request) <= left)
-    })
+    let request = |band| HitsRequest { rule: Rule { band, ..request.rule }, ..*request };
+    let deep_enough = (1..60).map(band).filter(|&band| chosen(&request(band)).is_ok());
+    deep_enough.take(MOST_PLANS).find(|&band| HitsPlan::of(request(band)).is_ok())
 }
 
 /// The worst slot outside the band.
 struct Worst {
     residue: f64,
+    excess: f64,
     /// Root mean square in coefficients of what flooding has to hide if every slot were like it.
     coefficient: f64,
     /// The scale of the result.
@@ -345,9 +378,9 @@ fn worst(
     let offset = column(&|p| constant - unit * rule.lower() * (p.root_square() + p.x));
     let prediction = hits.predict(&predict, &effect, &root, &Offset::Public(&offset))?;
     if prediction.blur > 1.0 {
-        return Err(HitsError::Blur { band: rule.band });
+        return Err(HitsError::Blur { band: None });
     }
-    let Prediction { indicator, residue, .. } = prediction;
+    let Prediction { indicator, residue, excess, .. } = prediction;
     let (error, scale) = match inverse {
         None => (residue, indicator.scale()),
         Some(inverse) => {
@@ -358,7 +391,7 @@ fn worst(
             let root = input(column(&|p| p.inputs(inverse)[1]));
             let offset = column(&|p| p.inputs(inverse)[2]);
             let value = ([&effect, &root], &offset[..]);
-            let out = with_value(&predict, &indicator, hits.hit(), inverse, value)?;
+            let out = with_value(&predict, &indicator, (hits.hit(), excess), inverse, value)?;
             let first = out.deviations().into_iter().fold(0.0, f64::max);
             // Of what is no hit nothing may be left; a hit's chi-square is public, and noise alone is to be hidden.
             let noise = residue - hits.sign().error();
@@ -367,7 +400,7 @@ fn worst(
         }
     };
     let coefficient = error * scale / (params.degree() as f64).sqrt();
-    Ok(Worst { residue, coefficient, scale })
+    Ok(Worst { residue, excess, coefficient, scale })
 }
 
 /// References, spreads and chi-squares outside the band.
@@ -480,8 +513,8 @@ mod tests {
             let plan = HitsPlan::new(HitsRequest { holders, ..REQUEST }).unwrap();
             assert!(plan.level() >= 40.0 && plan.largest() == 2.0, "{}", plan.level());
         }
-        // (people, band, largest error of |Z|): narrow ones take smaller primes, ten thousand people a cubic more.
-        for (people, band, error) in [(400.0, 0.01, 0.001), (3000.0, 0.02, 0.03), (1e4, 0.05, 0.03)]
+        // (people, band, largest error of |Z|)
+        for (people, band, error) in [(400.0, 0.01, 0.002), (3000.0, 0.02, 0.05), (1e4, 0.05, 0.03)]
         {
             for holders in [1, 3] {
                 let rule = Rule { largest: 2.0 * people, ..values(band).rule };
@@ -493,6 +526,14 @@ mod tests {
         let rule = Rule { largest: 60_000.0, ..values(0.2).rule };
         let many = HitsPlan::new(HitsRequest { rule, ..values(0.2) });
         assert!(matches!(many, Err(HitsError::Level { .. })), "{many:?}");
+        // What is too narrow for the level is told a band that is not.
+        let rule = Rule { largest: 20_000.0, ..values(0.02).rule };
+        let narrow = HitsRequest { rule, ..values(0.02) };
+        let Err(HitsError::Level { band: Some(band), .. }) = HitsPlan::new(narrow) else {
+            panic!("too narrow")
+        };
+        let rule = Rule { band, ..rule };
+        assert!(HitsPlan::new(HitsRequest { rule, ..narrow }).is_ok());
     }
 
     #[test]
