@@ -74,6 +74,12 @@ impl Ntt {
     pub fn modulus(&self) -> Modulus {
         self.modulus
     }
+
+    /// Whether it runs on the fast engine: elsewhere roots were chosen that this one does not use.
+    #[cfg(test)]
+    pub(crate) fn is_fast(&self) -> bool {
+        matches!(self.engine, Engine::Fast(_))
+    }
 }
 
 /// The ring of a parameter set: one transform for each limb. Polynomials are `limbs * degree` words, limb-major.

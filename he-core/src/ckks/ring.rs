@@ -183,6 +183,7 @@ mod tests {
                 limb.ntt.forward(&mut a);
                 PortableNtt::new(limb.modulus(), root, params.degree()).forward(&mut b);
                 assert_eq!(a, b);
+                assert!(limb.ntt.is_fast(), "{p}");
                 limb.ntt.inverse(&mut a);
                 assert_eq!(a, original);
             }

@@ -133,7 +133,7 @@ impl CompositeSign {
         let (left, right) = if shift >= 0 {
             (left << shift as u32, right)
         } else {
-            (left, right << shift.unsigned_abs() as u32)
+            (left, right << shift.unsigned_abs())
         };
         (left - right).as_f64() / (2.0 * right.as_f64())
     }
