@@ -49,7 +49,7 @@ pub struct Hits {
 pub struct Prediction {
     /// The indicator with its first-order noise.
     pub indicator: Predicted,
-    /// How far it deviates from 1 and -1 ([`CompositeSign::residue`]).
+    /// How far it deviates from `1 + excess` and its negative ([`CompositeSign::residue`]).
     pub residue: f64,
     /// By how much its magnitude exceeds 1 ([`CompositeSign::excess`]).
     pub excess: f64,
@@ -480,7 +480,7 @@ mod tests {
                 let ([d, e], offset) = inputs(&hits, p, rule.lo, chi2);
                 let [d, e] = [d, e].map(|x| predict.input(&[x], scale, model.refresh()));
                 let out = hits.evaluate(&predict, &d, &e, &Offset::Public(&[offset])).unwrap();
-                out.deviations().into_iter().fold(0.0, f64::max)
+                out.worst_deviation()
             });
             let worst = deviations.fold(0.0, f64::max);
             assert!(worst < 2f64.powi(log2) && worst > 2f64.powi(log2 - 2), "{}", worst.log2());

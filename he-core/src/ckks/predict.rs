@@ -109,10 +109,14 @@ impl Predicted {
         self.slots.iter().map(deviation).collect()
     }
 
+    /// That of the worst slot.
+    pub fn worst_deviation(&self) -> f64 {
+        self.deviations().into_iter().fold(0.0, f64::max)
+    }
+
     /// Root mean square of the coefficients of the error if every slot were like the worst one: what flooding has to hide.
     pub fn worst_coefficient(&self, params: CkksParams) -> f64 {
-        let worst = self.deviations().into_iter().fold(0.0, f64::max);
-        worst * self.scale / (params.degree() as f64).sqrt()
+        self.worst_deviation() * self.scale / (params.degree() as f64).sqrt()
     }
 
     /// The scale.

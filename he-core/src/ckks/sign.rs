@@ -102,18 +102,17 @@ impl CompositeSign {
         (1..self.constants.len()).fold(last, |scale, _| cube_root(scale * dropped(2)))
     }
 
-    /// How far results deviate from 1 and -1 for inputs outside the gap: what flooding has to hide. From the predictions for what
+    /// How far results deviate from `1 + excess` and its negative for inputs outside the gap: what flooding has to hide. From the predictions for what
     /// comes before the last cubic and after it.
     ///
     /// To the error of the composition and the predicted first-order noise it adds that of second order, which here is the
     /// larger: near its maximum `m = sqrt(c/3)` the last cubic takes `m + eta` to `1 - 3 m eta^2`.
     pub fn residue(&self, before: &Predicted, out: &Predicted) -> f64 {
-        let largest = |x: &Predicted| x.deviations().into_iter().fold(0.0, f64::max);
-        let eta = largest(before);
+        let eta = before.worst_deviation();
         let maximum = self.constants.last().map_or(1.0, |c| (c / 3.0).sqrt());
         // The fourth moment of a normal variable is three times the square of the second.
         let second = 3.0 * maximum * eta * eta * 3f64.sqrt();
-        self.error + second + largest(out)
+        self.error + second + out.worst_deviation()
     }
 
     /// By how much the magnitude of encrypted results exceeds 1, all of them alike: constants and scales are doubles. `before` and `out` are

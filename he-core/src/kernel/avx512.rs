@@ -5,9 +5,9 @@
 //!
 //! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`] or is called by
 //!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
-//! * All loads and stores go through [`load`], [`store`], [`load_block`], [`load_packed`], [`store_packed`] and [`Group::words`], which take array references;
+//! * All loads and stores go through [`load`], [`store`], [`load_packed`], [`store_packed`] and [`Group::words`], which take array references;
 //!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
-//! * `ctr`, the counter-mode stream, touches memory through [`store`] alone.
+//! * `ctr`, the counter-mode stream, touches memory through [`store`] and [`super::ctr::load_block`] alone.
 //! * Row numbers, body counts and lengths were checked by `TileSums::add`; the slices taken here check them again.
 
 #![allow(clippy::indexing_slicing)] // shapes are asserted by `TileSums::add`, and slicing checks them again
@@ -90,13 +90,6 @@ fn load(words: &[u64; 8]) -> __m512i {
 fn store(words: &mut [u64; 8], v: __m512i) {
     // SAFETY: writes the 64 bytes of the array; unaligned stores are allowed.
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), v) }
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn load_block(words: &[u64; 2]) -> __m128i {
-    // SAFETY: reads the 16 bytes of the array; unaligned loads are allowed.
-    unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
 }
 
 #[inline]

@@ -79,7 +79,7 @@ fn halves_of(key: __m128i) -> [u64; 2] {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn load_block(words: &[u64; 2]) -> __m128i {
+pub(super) fn load_block(words: &[u64; 2]) -> __m128i {
     // SAFETY: reads the 16 bytes of the array; unaligned loads are allowed.
     unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
 }

@@ -392,7 +392,7 @@ fn worst(
             let offset = column(&|p| p.inputs(inverse)[2]);
             let value = ([&effect, &root], &offset[..]);
             let out = with_value(&predict, &indicator, (hits.hit(), excess), inverse, value)?;
-            let first = out.deviations().into_iter().fold(0.0, f64::max);
+            let first = out.worst_deviation();
             // Of what is no hit nothing may be left; a hit's chi-square is public, and noise alone is to be hidden.
             let noise = residue - hits.sign().error();
             let left = (residue * rule.lower()).max(noise * rule.largest);

@@ -5,8 +5,8 @@
 
 use core::arch::x86_64::*;
 
-use super::{load_block, store};
-use crate::kernel::ctr::RoundKeys;
+use super::store;
+use crate::kernel::ctr::{RoundKeys, load_block};
 
 /// Registers in flight: enough to hide the latency of a round.
 const LANES: usize = 8;
