@@ -69,7 +69,9 @@ impl Measured {
             Self::Run(r) => format!("run {} {} {}", r.people, r.variants, r.threads),
             Self::Plink(p) => format!("plink {} {} {} {}", p.test, p.people, p.variants, p.threads),
             Self::Consortium(c) => format!("consortium {} {} {}", c.holders, c.sites, c.threads),
-            Self::Finish(f) => format!("finish {:?} {} {}", f.circuit, f.holders, f.threads),
+            Self::Finish(f) => {
+                format!("finish {:?} {} {} {}", f.circuit, f.holders, f.threads, f.engine)
+            }
             Self::Trial(t) => t.key(),
         }
     }

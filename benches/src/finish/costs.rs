@@ -8,6 +8,7 @@ use he_core::ckks::circuits::Variant;
 use he_core::ckks::hits::{Hits, Rule};
 use he_core::ckks::params::{BASE_LIMBS, CkksParams};
 use he_core::ckks::{ProductInverse, StatisticPlan, StatisticRequest, Test};
+use he_core::kernel::Engine;
 use serde::{Deserialize, Serialize};
 
 use super::circuit::Circuit;
@@ -63,6 +64,9 @@ pub struct Finish {
     pub repeats: usize,
     /// Threads.
     pub threads: usize,
+    /// The fastest kernels of the machine; empty in records from before it was noted.
+    #[serde(default)]
+    pub engine: String,
     /// Once: one holder's contributions to the keys, in bytes.
     pub contributed: u64,
     /// Once: the relinearisation key in memory, in bytes.
@@ -276,6 +280,7 @@ impl<'a> Measurement<'a> {
             batch: slots as u32,
             repeats: steps.len(),
             threads,
+            engine: Engine::detect().name().to_owned(),
             contributed: finishing.contributed,
             relin_bytes: finishing.relin.memory() as u64,
             share: Cost::median(&[of_batch(share)]),

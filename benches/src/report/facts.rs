@@ -104,10 +104,9 @@ impl Facts {
         self.runs.iter().find(|r| (r.people, r.variants, r.threads) == (people, variants, 2))
     }
 
-    /// A circuit on one thread.
-    #[must_use]
-    pub(super) fn finish(&self, circuit: Finished) -> Option<&Finish> {
-        self.finishes.iter().find(|f| (f.circuit, f.threads) == (circuit, 1))
+    /// A circuit on one thread, once for each kind of machine.
+    pub(super) fn finish(&self, circuit: Finished) -> impl Iterator<Item = &Finish> {
+        self.finishes.iter().filter(move |f| (f.circuit, f.threads) == (circuit, 1))
     }
 
     /// The job of that many people.

@@ -13,7 +13,7 @@ const REFRESHED: u32 = 16_384;
 /// The block of `docs/finishing.md`.
 pub(super) fn costs(facts: &Facts) -> String {
     let circuits = [Finished::ChiSquare, Finished::Hits, Finished::StudyHits];
-    let known: Vec<&Finish> = circuits.into_iter().filter_map(|c| facts.finish(c)).collect();
+    let known: Vec<&Finish> = circuits.into_iter().flat_map(|c| facts.finish(c)).collect();
     if known.is_empty() {
         return NOTHING.to_owned();
     }
@@ -29,6 +29,11 @@ fn name(finish: &Finish) -> &'static str {
     }
 }
 
+/// Kernels that it was measured with.
+fn engine(finish: &Finish) -> &str {
+    if finish.engine.is_empty() { "not noted" } else { &finish.engine }
+}
+
 /// The server's part per 100 variants, in milliseconds of one core.
 fn server(f: &Finish) -> f64 {
     f.per_hundred(f.lift.plus(f.evaluate))
@@ -36,36 +41,31 @@ fn server(f: &Finish) -> f64 {
 
 fn bars(known: &[&Finish]) -> String {
     let mut rows = Vec::new();
-    let mut bar = |figure: String, bar: f64, goal: Option<f64>, value: f64, unit: &str| {
-        let text = |x: f64| format!("{} {unit}", number(x));
-        let met = match goal {
-            _ if value > bar => "**missed**",
-            Some(goal) if value <= goal => "met, and the goal",
-            _ => "met",
+    let mut bar =
+        |f: &Finish, figure: &str, bar: f64, goal: Option<f64>, value: f64, unit: &str| {
+            let text = |x: f64| format!("{} {unit}", number(x));
+            let met = match goal {
+                _ if value > bar => "**missed**",
+                Some(goal) if value <= goal => "met, and the goal",
+                _ => "met",
+            };
+            let goal = goal.map_or_else(|| "-".to_owned(), text);
+            let figure = format!("{}: {figure}", name(f));
+            let kernels = engine(f).to_owned();
+            rows.push(vec![figure, kernels, text(bar), goal, text(value), met.to_owned()]);
         };
-        let goal = goal.map_or_else(|| "-".to_owned(), text);
-        rows.push(vec![figure, text(bar), goal, text(value), met.to_owned()]);
-    };
     for f in known {
         let (limit, goal) =
             if f.circuit == Finished::ChiSquare { (8.0, 2.0) } else { (40.0, 10.0) };
-        let what = name(f);
         let of_refresh = f64::from(REFRESHED) / f64::from(f.batch);
-        bar(format!("{what}: server, per 100 variants"), limit, Some(goal), server(f), "ms");
-        let refresh = f.share.plus(f.mask).cpu_s * of_refresh;
-        let per =
-            format!("{what}: refresh of one holder, per {} variants", thousands(REFRESHED.into()));
-        bar(per.clone(), 2.0, None, refresh, "s");
-        bar(per, 25.0, None, f.refresh_bytes as f64 * of_refresh / 1e6, "MB");
-        bar(
-            format!("{what}: peak memory, holders included"),
-            4.0,
-            None,
-            f.peak_mib * 1.048_576e-3,
-            "GB",
-        );
+        bar(f, "server, per 100 variants", limit, Some(goal), server(f), "ms");
+        let per = format!("refresh of one holder, per {} variants", thousands(REFRESHED.into()));
+        bar(f, &per, 2.0, None, f.share.plus(f.mask).cpu_s * of_refresh, "s");
+        bar(f, &per, 25.0, None, f.refresh_bytes as f64 * of_refresh / 1e6, "MB");
+        let peak = f.peak_mib * 1.048_576e-3;
+        bar(f, "peak memory, holders included", 4.0, None, peak, "GB");
     }
-    table(&["figure, one core", "bar", "goal", "measured", ""], &rows)
+    table(&["figure, one core", "kernels", "bar", "goal", "measured", ""], &rows)
 }
 
 fn steps(known: &[&Finish]) -> String {
@@ -75,6 +75,7 @@ fn steps(known: &[&Finish]) -> String {
     };
     let ms = |f: &Finish, cost| format!("{} ms", number(f.per_hundred(cost)));
     let megabytes = |bytes: u64| format!("{} MB", number(bytes as f64 / 1e6));
+    row("kernels", &|f| engine(f).to_owned());
     row("parameter set; variants in a batch", &|f| {
         format!("{}; {}", f.params, thousands(f.batch.into()))
     });
@@ -101,9 +102,10 @@ fn projection(f: &Finish) -> String {
     let own = f.share.plus(f.mask).plus(f.release).cpu_s;
     let bytes = (f.refresh_bytes + f.release_bytes) as f64 * f64::from(batches);
     format!(
-        "{} variants, {}: {} batches of {}. Server: {batches} x {} s = {} s of one core. Each holder: {batches} x {} s = {} s of one core, {} MB.",
+        "{} variants, {} (kernels {}): {} batches of {}. Server: {batches} x {} s = {} s of one core. Each holder: {batches} x {} s = {} s of one core, {} MB.",
         thousands(VARIANTS.into()),
         name(f),
+        engine(f),
         batches,
         thousands(f.batch.into()),
         number(each),

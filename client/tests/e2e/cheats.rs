@@ -274,20 +274,25 @@ fn no_share_is_given_of_values_that_the_circuit_does_not_give() {
     let world = World::with(&terms);
     let job = world.job();
     let (client, id) = (world.client(&world.c.coordinator), job.parse().unwrap());
-    let finished = |holders: &[usize]| {
-        for _ in 0..60 {
-            for &holder in holders {
-                if let Some(finished) = client.job_status(&id).unwrap().finished {
-                    return finished;
-                }
-                let output = world.agent(holder, &world.study, &[]);
-                assert!(output.status.success(), "{}", text(&output));
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        panic!("not finished: {:?}", client.job_status(&id).unwrap());
+    let refreshed = || {
+        let shares = client.share_statuses(&id).unwrap().into_iter();
+        shares.filter(|s| s.phase == SharePhase::Refresh && s.shares.is_some()).count() == 3
     };
-    let name = finished(&[0, 1, 2]);
+    // Not a run more than it takes: an agent that finds the values finished commits to its share of them.
+    for holder in [0, 1, 2].into_iter().cycle().take(180) {
+        if refreshed() {
+            break;
+        }
+        let output = world.agent(holder, &world.study, &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        std::thread::sleep(Duration::from_millis(70));
+    }
+    let name = (0..600)
+        .find_map(|_| {
+            std::thread::sleep(Duration::from_millis(200));
+            client.job_status(&id).unwrap().finished
+        })
+        .unwrap_or_else(|| panic!("not finished: {:?}", client.job_status(&id).unwrap()));
     let bytes = client.get_object_bytes(&name, Kind::Finished.limit() + HEADER_LEN as u64).unwrap();
     let honest: Finished = decode(&bytes).unwrap();
     let mut object = world.bytes(&honest.values[0]);
