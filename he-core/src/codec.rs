@@ -30,9 +30,14 @@ pub enum CodecError {
     Magic,
     /// Written by another version of the format.
     #[error(
-        "format version {0} is not supported by this program (it reads version 1); use a matching release"
+        "format version {found} is not supported by this program (it reads version {read}); use a matching release"
     )]
-    Version(u8),
+    Version {
+        /// What the header says.
+        found: u8,
+        /// The version of this kind of object.
+        read: u8,
+    },
     /// Another kind of object.
     #[error("this is {found}, not {expected}")]
     Kind {

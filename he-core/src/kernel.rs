@@ -32,10 +32,8 @@ pub(crate) use encode::centred_binomial_halves;
 
 use crate::arith::lanes::Lanes;
 use crate::arith::{Modulus, pack};
-use crate::layout::{BODIES, TILE, TILE_BYTES};
+use crate::layout::{BODIES, GROUPS, TILE, TILE_BYTES};
 
-/// Vector groups of eight coefficients in a tile.
-const GROUPS: usize = TILE / 8;
 /// Accumulator words of one body and one weight vector: `[group][B0 low, B0 high, B1 low, B1 high][8]`.
 const BODY_WORDS: usize = GROUPS * 4 * 8;
 /// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
@@ -115,8 +113,24 @@ impl Engine {
     pub fn pack(self, words: &[u64], bytes: &mut [u8]) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::pack(words, bytes),
+            Self::Avx512 => {
+                assert!(bytes.len() == pack::packed_len(words.len()), "room for all words");
+                avx512::pack(words.as_chunks().0.iter(), bytes);
+            }
             _ => pack::pack(words, bytes),
+        }
+    }
+
+    /// Packs the words of up to four bodies in one tile, side by side as [`crate::layout::Place`] has them: `bodies.len() * 800`
+    /// bytes.
+    pub fn pack_abreast(self, bodies: &[&[u64; TILE]], bytes: &mut [u8]) {
+        assert_eq!(bytes.len(), bodies.len() * TILE_BYTES);
+        let groups = (0..GROUPS)
+            .flat_map(|g| bodies.iter().filter_map(move |body| body.as_chunks().0.get(g)));
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::pack(groups, bytes),
+            _ => pack::pack_groups(groups, bytes),
         }
     }
 
@@ -188,7 +202,7 @@ impl<T: Copy + Default> core::ops::DerefMut for Aligned<T> {
 
 /// The rows of one tile that are added in one call: at most [`ROWS_PER_CALL`].
 pub struct Rows<'a> {
-    /// Packed bodies of the whole tile: `[row][body][800 bytes]`.
+    /// Packed rows of the tile, in the order of [`crate::layout`].
     pub packed: &'a [u8],
     /// Row numbers within `packed` that take part.
     pub selected: &'a [u32],
@@ -309,6 +323,7 @@ impl TileSums {
 mod tests {
     use super::*;
     use crate::arith::pack::pack;
+    use crate::layout::{ABREAST, Place};
     use crate::mask::{MaskExpander, MaskIndex, MaskSeed};
     use crate::params::PRIMES;
 
@@ -436,6 +451,24 @@ mod tests {
                 let mut bytes = vec![0; expected.len()];
                 engine.pack(&back, &mut bytes);
                 assert!(engine.all_reduced(&bytes, m));
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_side_by_side_are_found_where_they_were_packed() {
+        for count in 1..=ABREAST {
+            let bodies: Vec<[u64; TILE]> =
+                (0..count).map(|b| words(b as u8, TILE).try_into().unwrap()).collect();
+            let views: Vec<&[u64; TILE]> = bodies.iter().collect();
+            for engine in Engine::all() {
+                let mut row = vec![0xaa; count * TILE_BYTES];
+                engine.pack_abreast(&views, &mut row);
+                for (body, words) in bodies.iter().enumerate() {
+                    let mut packed = [0; TILE_BYTES];
+                    pack::pack(words, &mut packed);
+                    assert_eq!(Place::new(body, count).gather(&row), packed, "{engine:?}");
+                }
             }
         }
     }

@@ -2,17 +2,25 @@
 //!
 //! A matrix has `rows` people and, in each of its `planes`, `blocks` polynomials per row. Eight consecutive blocks form
 //! a *group* whose bodies share one mask per row. A *unit* is one group of one plane, the piece of work of a job. Rows are
-//! cut into *row chunks*, polynomials into *tiles* of 128 coefficients of one limb, so that a weighted sum
-//! streams `[tile][row][body][128]` in order:
+//! cut into *row chunks*, polynomials into *tiles* of 128 coefficients of one limb. A weighted sum streams tile after tile, in these
+//! row after row. In a row, groups of eight words of four bodies lie side by side ([`Place`]):
 //!
 //! ```text
 //! unit (plane, group)
-//!   row chunk 0:  tile 0: row 0: body 0 [800 bytes] .. body 7 | row 1 ...      <- a slab, written at once
+//!   row chunk 0:  tile 0: row 0 [bodies * 800 bytes] | row 1 ...      <- a slab, written at once
 //!                 tile 1: ...
 //!   row chunk 1:  ...
+//!
+//! row:  bodies 0 to 3: words 0 to 7 of body 0 [50 bytes] .. body 3 | words 8 to 15 ... | words 120 to 127
+//!       bodies 4 to 7: ...
 //! ```
 //!
 //! A slab is stored as one or more chunk objects of whole tiles, each of at most [`MAX_CHUNK_BODY`] bytes.
+
+mod place;
+
+pub(crate) use place::GROUPS;
+pub use place::{ABREAST, Place};
 
 use serde::{Deserialize, Serialize};
 

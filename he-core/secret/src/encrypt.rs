@@ -4,7 +4,7 @@ use he_core::Plan;
 use he_core::arith::Ring;
 use he_core::codec::{HEADER_LEN, Header, Kind};
 use he_core::kernel::Engine;
-use he_core::layout::{ChunkSpec, Shape, ShapeError, TILE_BYTES, Unit};
+use he_core::layout::{ABREAST, ChunkSpec, Shape, ShapeError, TILE, TILE_BYTES, Unit};
 use he_core::mask::{MaskExpander, MaskIndex};
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -104,7 +104,7 @@ impl<'a> MatrixEncryptor<'a> {
             .zip(rows.into_par_iter())
             .zip(plaintext.par_chunks_exact(bodies * degree));
         work.try_for_each_init(
-            || Scratch::new(self.ring),
+            || Scratch::new(self.ring, bodies.min(ABREAST)),
             |scratch, ((mut tiles, row), values)| {
                 if values.iter().fold(0, |max, v| max.max(v.unsigned_abs())) > largest {
                     return Err(EncryptError::Magnitude);
@@ -129,24 +129,29 @@ impl<'a> MatrixEncryptor<'a> {
         let Unit { plane, group } = unit;
         let tiles_per_limb = tiles.len() / self.shape.params.limbs();
         scratch.expand_mask(&self.masks, self.shape, unit, row);
-        for (body, values) in values.chunks_exact(degree).enumerate() {
-            let secret = self.key.negated_body(body);
-            let index = ErrorIndex { plane, group, row, body: body as u32 };
-            self.errors.noise(index, &mut scratch.noise);
-            let limbs = self
-                .ring
-                .limbs()
-                .iter()
-                .zip(scratch.mask.chunks_exact(degree))
-                .zip(secret.chunks_exact(degree));
-            for (((ntt, mask), secret), tiles) in limbs.zip(tiles.chunks_exact_mut(tiles_per_limb))
-            {
+        // Bodies that lie side by side are made together, so that each line of a chunk is written once.
+        for (first, values) in (0..).step_by(ABREAST).zip(values.chunks(ABREAST * degree)) {
+            let bodies = first..first + values.len() / degree;
+            for (body, noise) in bodies.clone().zip(scratch.noise.chunks_exact_mut(degree)) {
+                let index = ErrorIndex { plane, group, row, body: body as u32 };
+                self.errors.noise(index, noise);
+            }
+            let limbs = self.ring.limbs().iter().enumerate();
+            let limbs = limbs.zip(scratch.mask.chunks_exact(degree));
+            for (((limb, ntt), mask), tiles) in limbs.zip(tiles.chunks_exact_mut(tiles_per_limb)) {
                 let m = ntt.modulus();
                 let delta = m.from_u128(self.plan.delta_g());
-                scratch.engine.encode(m, delta, values, &scratch.noise, &mut scratch.words);
-                ntt.forward(&mut scratch.words);
-                scratch.engine.multiply_add(m, mask, secret, &mut scratch.words);
-                write_tiles(scratch.engine, &scratch.words, tiles, body);
+                let words = scratch.words.chunks_exact_mut(degree);
+                let inputs = values.chunks_exact(degree).zip(scratch.noise.chunks_exact(degree));
+                for ((body, words), (values, noise)) in bodies.clone().zip(words).zip(inputs) {
+                    scratch.engine.encode(m, delta, values, noise, words);
+                    ntt.forward(words);
+                    let mut secrets = self.key.negated_body(body).chunks_exact(degree);
+                    let secret = secrets.nth(limb).unwrap_or_default();
+                    scratch.engine.multiply_add(m, mask, secret, words);
+                }
+                let words = scratch.words.split_at(values.len()).0;
+                write_tiles(scratch.engine, words, degree, tiles, first);
             }
         }
     }
@@ -202,7 +207,7 @@ impl<'a> WeightEncryptor<'a> {
         let mut slab = Slab::new(self.shape, unit, row_chunk, kind, nonce, &Vec::new);
         let work = slab.rows().into_par_iter().zip(rows.into_par_iter()).zip(weights);
         work.for_each_init(
-            || Scratch::new(self.ring),
+            || Scratch::new(self.ring, 1),
             |scratch, ((mut tiles, row), &weight)| {
                 self.encrypt_row(unit, row, weight, &mut tiles, scratch)
             },
@@ -237,16 +242,25 @@ impl<'a> WeightEncryptor<'a> {
                 *w = m.add(*w, constant);
             }
             scratch.engine.multiply_add(m, mask, secret, &mut scratch.words);
-            write_tiles(scratch.engine, &scratch.words, tiles, 0);
+            write_tiles(scratch.engine, &scratch.words, degree, tiles, 0);
         }
     }
 }
 
-/// Packs the words of one limb into the place of `body` in each tile of a row.
-fn write_tiles(engine: Engine, words: &[u64], tiles: &mut [&mut [u8]], body: usize) {
-    for (words, tile) in words.chunks_exact(he_core::layout::TILE).zip(tiles) {
-        let place = tile.get_mut(body * TILE_BYTES..(body + 1) * TILE_BYTES).unwrap_or_default();
-        engine.pack(words, place);
+/// Packs the words of one limb of bodies that lie side by side, `degree` of each, into their place in each tile of a row.
+fn write_tiles(
+    engine: Engine,
+    words: &[u64],
+    degree: usize,
+    tiles: &mut [&mut [u8]],
+    first: usize,
+) {
+    for (t, tile) in tiles.iter_mut().enumerate() {
+        let mut bodies = [&[0; TILE]; ABREAST];
+        let own = words.chunks_exact(degree).filter_map(|body| body.as_chunks().0.get(t));
+        let count = bodies.iter_mut().zip(own).map(|(body, own)| *body = own).count();
+        let place = tile.get_mut(first * TILE_BYTES..(first + count) * TILE_BYTES);
+        engine.pack_abreast(bodies.split_at(count).0, place.unwrap_or_default());
     }
 }
 
@@ -260,14 +274,15 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(ring: &Ring) -> Self {
+    /// For `bodies` bodies at a time.
+    fn new(ring: &Ring, bodies: usize) -> Self {
         let params = ring.params();
         Self {
             engine: Engine::detect(),
             mask: vec![0; params.words()],
-            noise: vec![0; params.degree()],
+            noise: vec![0; bodies * params.degree()],
             error: vec![0; params.degree()],
-            words: vec![0; params.degree()],
+            words: vec![0; bodies * params.degree()],
         }
     }
 

@@ -20,9 +20,17 @@ pub const fn packed_len(words: usize) -> usize {
 /// Packs reduced words. Panics unless `bytes` has exactly the packed length of `words`.
 pub fn pack(words: &[u64], bytes: &mut [u8]) {
     assert_eq!(bytes.len(), packed_len(words.len()));
-    let (groups, rest) = words.as_chunks::<GROUP_WORDS>();
+    let (groups, rest) = words.as_chunks();
     assert!(rest.is_empty(), "whole groups");
-    for (w, out) in groups.iter().zip(bytes.as_chunks_mut::<GROUP_BYTES>().0) {
+    pack_groups(groups.iter(), bytes);
+}
+
+/// Packs group after group into `bytes`, as many as there are of both.
+pub(crate) fn pack_groups<'a>(
+    groups: impl Iterator<Item = &'a [u64; GROUP_WORDS]>,
+    bytes: &mut [u8],
+) {
+    for (w, out) in groups.zip(bytes.as_chunks_mut::<GROUP_BYTES>().0) {
         // Seven 64-bit stores, the last one cut to two bytes.
         let parts = [
             w[0] | w[1] << 50,

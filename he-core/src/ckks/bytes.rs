@@ -70,7 +70,7 @@ pub(crate) mod tests {
         };
         let flip = |at| with(at, &|b| b ^ 1);
         assert!(matches!(flip(0), CodecError::Magic));
-        assert!(matches!(with(6, &|_| 2), CodecError::Version(2)));
+        assert!(matches!(with(6, &|_| 2), CodecError::Version { found: 2, read: 1 }));
         assert!(matches!(with(7, &|_| Kind::Panel as u8), CodecError::Kind { .. }));
         assert!(matches!(with(15, &|_| 1), CodecError::TooLarge { .. }));
         assert!(matches!(flip(16), CodecError::Params(_)));

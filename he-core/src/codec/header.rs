@@ -7,7 +7,6 @@ use crate::params::Params;
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 64;
 const MAGIC: [u8; 6] = *b"hegwas";
-const VERSION: u8 = 1;
 
 macro_rules! kinds {
     ($($name:ident = $code:literal, $text:literal, $limit:expr;)*) => {
@@ -27,6 +26,15 @@ macro_rules! kinds {
             /// Name in messages: `a genotype chunk`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// Version of its format.
+            pub const fn version(self) -> u8 {
+                match self {
+                    // 2: words of four bodies side by side.
+                    Self::GenotypeChunk => 2,
+                    _ => 1,
+                }
             }
 
             /// Largest body in bytes.
@@ -102,7 +110,7 @@ impl Header {
         let mut out = [0; HEADER_LEN];
         let fields: [&[u8]; 6] = [
             &MAGIC,
-            &[VERSION, self.kind as u8],
+            &[self.kind.version(), self.kind as u8],
             &self.length.to_le_bytes(),
             &self.params,
             &self.context,
@@ -137,13 +145,13 @@ impl Header {
         if magic != MAGIC {
             return Err(CodecError::Magic);
         }
-        if version != VERSION {
-            return Err(CodecError::Version(version));
-        }
         let kind = Kind::from_code(kind).ok_or_else(|| CodecError::Kind {
             expected: "a known object",
-            found: format!("kind {kind}"),
+            found: format!("kind {kind} of format version {version}"),
         })?;
+        if version != kind.version() {
+            return Err(CodecError::Version { found: version, read: kind.version() });
+        }
         let length = u64::from_le_bytes(take(&mut at));
         if length > kind.limit() {
             return Err(CodecError::TooLarge { what: kind.name(), length, limit: kind.limit() });
@@ -245,7 +253,10 @@ mod tests {
             Err(CodecError::Trailing(1))
         ));
         assert!(matches!(Header::split(&with(0, b'x'), kind), Err(CodecError::Magic)));
-        assert!(matches!(Header::split(&with(6, 2), kind), Err(CodecError::Version(2))));
+        assert!(matches!(
+            Header::split(&with(6, 3), kind),
+            Err(CodecError::Version { found: 3, .. })
+        ));
         assert!(matches!(Header::split(&with(7, 0), kind), Err(CodecError::Kind { .. })));
         assert!(matches!(Header::split(&good, Kind::Panel), Err(CodecError::Kind { .. })));
         assert!(matches!(Header::split(&with(15, 1), kind), Err(CodecError::TooLarge { .. })));

@@ -121,7 +121,7 @@ fn bad_commitments_are_refused_by_name() {
         with(bytes)
     };
     assert!(matches!(changed(0, b'x'), CodecError::Magic));
-    assert!(matches!(changed(6, 2), CodecError::Version(2)));
+    assert!(matches!(changed(6, 2), CodecError::Version { found: 2, read: 1 }));
     assert!(matches!(changed(7, Kind::Reveal as u8), CodecError::Kind { .. }));
     assert!(matches!(changed(9, 1), CodecError::TooLarge { .. }));
     assert!(matches!(changed(16, 1), CodecError::Counts(_)), "no parameters");

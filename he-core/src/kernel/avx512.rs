@@ -5,8 +5,8 @@
 //!
 //! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`] or is called by
 //!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
-//! * All loads and stores go through [`load`], [`store`], [`load_packed`], [`store_packed`] and [`Group::words`], which take array references;
-//!   the packed ones touch exactly 50 bytes (masked lanes do not fault).
+//! * All loads and stores go through [`load`], [`store`], [`load_packed`] and [`store_packed`], which take array references; the packed
+//!   ones touch exactly 50 bytes (masked lanes do not fault).
 //! * `ctr`, the counter-mode stream, touches memory through [`store`] and [`super::ctr::load_block`] alone.
 //! * Row numbers, body counts and lengths were checked by `TileSums::add`; the slices taken here check them again.
 
@@ -21,13 +21,13 @@ use super::encode::HALF;
 use super::{BODY_WORDS, GROUPS, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
 use crate::arith::Modulus;
 use crate::arith::pack::{GROUP_BYTES, packed_len};
-use crate::layout::{TILE, TILE_BYTES};
+use crate::layout::{ABREAST, TILE};
 use crate::params::ERROR_ETA;
 
-/// Bodies that are added together, so that weights are loaded once for all of them.
-const COLUMNS: usize = 4;
-/// Where in a packed tile the last whole vector starts.
-const LAST_LOAD: usize = TILE_BYTES - 64;
+/// Bodies that are added together, so that weights are loaded once for all of them: those that lie side by side.
+const COLUMNS: usize = ABREAST;
+/// Packed groups of C bodies in a row, side by side.
+type Columns<const C: usize> = [[[u8; GROUP_BYTES]; C]; GROUPS];
 
 /// Whether this machine has the instructions.
 pub(super) fn available() -> bool {
@@ -60,10 +60,10 @@ pub(super) fn unpack(bytes: &[u8], words: &mut [u64]) {
     unsafe { unpack_words(bytes, words) }
 }
 
-pub(super) fn pack(words: &[u64], bytes: &mut [u8]) {
-    assert!(available() && bytes.len() == packed_len(words.len()));
+pub(super) fn pack<'a>(groups: impl Iterator<Item = &'a [u64; 8]>, bytes: &mut [u8]) {
+    assert!(available());
     // SAFETY: the instructions were just found to be available.
-    unsafe { pack_words(words, bytes) }
+    unsafe { pack_words(groups, bytes) }
 }
 
 pub(super) fn largest_packed(bytes: &[u8]) -> u64 {
@@ -106,8 +106,7 @@ fn store_packed(bytes: &mut [u8; GROUP_BYTES], v: __m512i) {
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), (1 << GROUP_BYTES) - 1, v) }
 }
 
-/// How eight 50-bit words are taken apart that start `skipped` bytes into a vector: word i starts `50 i / 8` bytes further, at
-/// bit `50 i % 8`.
+/// How eight 50-bit words are taken apart: word i starts in byte `50 i / 8`, at bit `50 i % 8` of it.
 #[derive(Clone, Copy)]
 struct Unpacker {
     bytes: __m512i,
@@ -118,10 +117,8 @@ struct Unpacker {
 impl Unpacker {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new(skipped: usize) -> Self {
-        // Bytes past the vector come round from its start, into bits that are cut off.
-        let position = |i: u64, b| (skipped as u64 + 50 * i / 8 + b) % 64;
-        let byte = |i: u64| (0..8).fold(0, |lane, b| lane | position(i, b) << (8 * b)) as i64;
+    fn new() -> Self {
+        let byte = |i: u64| (0..8).fold(0, |lane, b| lane | (50 * i / 8 + b) << (8 * b)) as i64;
         let shift = |i: u64| (50 * i % 8) as i64;
         Self {
             bytes: _mm512_setr_epi64(
@@ -156,31 +153,6 @@ impl Unpacker {
     }
 }
 
-/// Where the words of a vector group are in a packed tile. Whole vectors are loaded: for the last group the one that ends
-/// with the tile.
-#[derive(Clone, Copy)]
-struct Group {
-    unpacker: Unpacker,
-    /// At most [`LAST_LOAD`].
-    offset: usize,
-}
-
-impl Group {
-    #[inline]
-    fn new(unpacker: Unpacker, g: usize) -> Self {
-        Self { unpacker, offset: (g * GROUP_BYTES).min(LAST_LOAD) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn words(self, tile: &[u8; TILE_BYTES]) -> __m512i {
-        debug_assert!(self.offset <= LAST_LOAD);
-        // SAFETY: 64 bytes from `offset` on end inside the tile; unaligned loads are allowed. Not a slice: that check, four
-        // times a row, costs a fifth of the sum.
-        self.unpacker.unpack(unsafe { _mm512_loadu_si512(tile.as_ptr().add(self.offset).cast()) })
-    }
-}
-
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vpopcntdq")]
 fn encode_vectors(modulus: Modulus, delta: u64, values: &[i8], noise: &[u64], out: &mut [u64]) {
     let p = _mm512_set1_epi64(modulus.value() as i64);
@@ -207,7 +179,7 @@ fn encode_vectors(modulus: Modulus, delta: u64, values: &[i8], noise: &[u64], ou
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn unpack_words(bytes: &[u8], words: &mut [u64]) {
-    let unpacker = Unpacker::new(0);
+    let unpacker = Unpacker::new();
     for (group, out) in bytes.as_chunks().0.iter().zip(words.as_chunks_mut().0) {
         store(out, unpacker.unpack(load_packed(group)));
     }
@@ -215,7 +187,7 @@ fn unpack_words(bytes: &[u8], words: &mut [u64]) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn largest_word(bytes: &[u8]) -> u64 {
-    let unpacker = Unpacker::new(0);
+    let unpacker = Unpacker::new();
     let mut largest = _mm512_setzero_si512();
     for group in bytes.as_chunks().0 {
         largest = _mm512_max_epu64(largest, unpacker.unpack(load_packed(group)));
@@ -226,14 +198,14 @@ fn largest_word(bytes: &[u8]) -> u64 {
 /// Each of the seven 64-bit words of a group joins the end of one word with the beginning of the next, the fourth one with
 /// another beginning: three permutations and shifts.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn pack_words(words: &[u64], bytes: &mut [u8]) {
+fn pack_words<'a>(groups: impl Iterator<Item = &'a [u64; 8]>, bytes: &mut [u8]) {
     let ends = _mm512_setr_epi64(0, 1, 2, 3, 5, 6, 7, 7);
     let down = _mm512_setr_epi64(0, 14, 28, 42, 6, 20, 34, 64);
     let starts = _mm512_setr_epi64(1, 2, 3, 4, 6, 7, 7, 7);
     let up = _mm512_setr_epi64(50, 36, 22, 8, 44, 30, 64, 64);
     let fifth = _mm512_set1_epi64(5);
     let last = _mm512_setr_epi64(64, 64, 64, 58, 64, 64, 64, 64); // 64 shifts everything out
-    for (group, out) in words.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
+    for (group, out) in groups.zip(bytes.as_chunks_mut().0) {
         let word = load(group);
         let a = _mm512_srlv_epi64(_mm512_permutexvar_epi64(ends, word), down);
         let b = _mm512_sllv_epi64(_mm512_permutexvar_epi64(starts, word), up);
@@ -311,26 +283,26 @@ fn multiply(sum: &mut [__m512i; 4], b: __m512i, x: __m512i, y: __m512i) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize) {
-    let tiles = rows.packed.as_chunks::<TILE_BYTES>().0;
     let (bodies, count) = (sums.bodies, rows.selected.len());
-    let mut columns: [&[[u8; TILE_BYTES]; C]; ROWS_PER_CALL] = [&[[0; TILE_BYTES]; C]; _];
-    for (column, &row) in columns.iter_mut().zip(rows.selected) {
-        *column = tiles[row as usize * bodies + first..].first_chunk().unwrap_or(column);
+    let groups = rows.packed.as_chunks::<GROUP_BYTES>().0;
+    let mut columns: [&Columns<C>; ROWS_PER_CALL] = [&[[[0; GROUP_BYTES]; C]; GROUPS]; _];
+    for (columns, &row) in columns.iter_mut().zip(rows.selected) {
+        let own = groups[(row as usize * bodies + first) * GROUPS..].as_chunks().0;
+        *columns = own.first_chunk().unwrap_or(columns);
     }
     let columns = &columns[..count];
-    let (inner, last) = (Unpacker::new(0), Unpacker::new((GROUPS - 1) * GROUP_BYTES - LAST_LOAD));
+    let unpacker = Unpacker::new();
     let totals = &mut sums.sums[first * TILE..][..C * TILE].as_chunks_mut::<8>().0[..C * GROUPS];
     let products = &mut sums.products[..];
     let steps = bodies.div_ceil(COLUMNS) * GROUPS;
     for g in 0..GROUPS {
-        let group = Group::new(if g + 1 < GROUPS { inner } else { last }, g);
         let step = first / COLUMNS * GROUPS + g;
         let mut lines = Ahead::new(rows.ahead, step, steps, count);
         let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
         // Words are unpacked once, for the plain sums and for all products.
-        let mut add = |tiles: &[[u8; TILE_BYTES]; C]| -> [__m512i; C] {
+        let mut add = |columns: &Columns<C>| -> [__m512i; C] {
             lines.fetch();
-            let words = core::array::from_fn(|c| group.words(&tiles[c]));
+            let words = columns[g].each_ref().map(|packed| unpacker.unpack(load_packed(packed)));
             for (total, word) in total.iter_mut().zip(words) {
                 *total = _mm512_add_epi64(*total, word);
             }

@@ -13,7 +13,7 @@ use pulp::x86::V3;
 use super::ahead::Ahead;
 use super::{BODY_WORDS, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
 use crate::arith::pack::GROUP_BYTES;
-use crate::layout::{BODIES, TILE, TILE_BYTES};
+use crate::layout::{ABREAST, BODIES, GROUPS, TILE};
 
 /// Words in a vector.
 const LANES: usize = 4;
@@ -70,26 +70,26 @@ type Column = [__m256d; ROWS_PER_CALL];
 fn add_rows(simd: V3, sums: &mut TileSums, rows: &Rows<'_>) {
     let (bodies, count) = (sums.bodies.min(BODIES), rows.selected.len().min(ROWS_PER_CALL));
     let unpacker = Unpacker::new(simd);
-    let tiles = rows.packed.as_chunks::<TILE_BYTES>().0;
-    let mut columns = [[&[0; TILE_BYTES]; ROWS_PER_CALL]; BODIES];
-    for (slot, &row) in rows.selected.iter().enumerate() {
-        let tiles = &tiles[row as usize * sums.bodies..];
-        for (column, tile) in columns[..bodies].iter_mut().zip(tiles) {
-            column[slot] = tile;
-        }
+    let groups = rows.packed.as_chunks::<GROUP_BYTES>().0;
+    let mut packed = [&groups[..0]; ROWS_PER_CALL];
+    for (slot, &row) in packed.iter_mut().zip(rows.selected) {
+        *slot = &groups[row as usize * bodies * GROUPS..][..bodies * GROUPS];
     }
+    let packed = &packed[..count];
     let mut floats = [[simd.avx._mm256_setzero_pd(); ROWS_PER_CALL]; BODIES + 1];
+    let steps = VECTORS * bodies.div_ceil(ABREAST);
     for v in 0..VECTORS {
-        for column in 0..bodies {
-            let mut ahead = Ahead::new(rows.ahead, v * bodies + column, VECTORS * bodies, count);
-            let mut plain = load(&sums.sums[column * TILE + v * LANES..]);
-            for (tile, float) in columns[column][..count].iter().zip(&mut floats[column]) {
-                ahead.fetch();
-                let words = unpacker.unpack(tile, v);
-                plain = simd.avx2._mm256_add_epi64(plain, words);
-                *float = to_float(simd, words);
+        for first in (0..bodies).step_by(ABREAST) {
+            let step = v * bodies.div_ceil(ABREAST) + first / ABREAST;
+            let mut ahead = Ahead::new(rows.ahead, step, steps, count);
+            let (plain, floats) = (&mut sums.sums[first * TILE..], &mut floats[first..bodies]);
+            let fetch = || ahead.fetch();
+            match bodies - first {
+                1 => unpacker.columns::<1>(packed, v, plain, floats, first, fetch),
+                2 => unpacker.columns::<2>(packed, v, plain, floats, first, fetch),
+                3 => unpacker.columns::<3>(packed, v, plain, floats, first, fetch),
+                _ => unpacker.columns::<4>(packed, v, plain, floats, first, fetch),
             }
-            store(&mut sums.sums[column * TILE + v * LANES..], plain);
         }
         let mut plain = load(&sums.sums[bodies * TILE + v * LANES..]);
         let masks = rows.masks.as_chunks::<ROW_WORDS>().0;
@@ -245,11 +245,38 @@ impl Unpacker {
         }
     }
 
-    /// Vector `v` of a packed tile.
+    /// Vector `v` of columns `first .. first + C` of `rows`, row after row: added to `sums`, the plain sums from column `first`
+    /// on, and as `floats`. `each` is called for every row.
     #[inline(always)]
-    fn unpack(self, tile: &[u8; TILE_BYTES], v: usize) -> __m256i {
+    fn columns<const C: usize>(
+        self,
+        rows: &[&[[u8; GROUP_BYTES]]],
+        v: usize,
+        sums: &mut [u64],
+        floats: &mut [Column],
+        first: usize,
+        mut each: impl FnMut(),
+    ) {
+        let mut totals: [_; C] = core::array::from_fn(|c| load(&sums[c * TILE + v * LANES..]));
+        let floats = &mut floats[..C];
+        for (slot, row) in rows.iter().enumerate().take(ROWS_PER_CALL) {
+            each();
+            let groups = &row[first * GROUPS + v / 2 * C..][..C];
+            for c in 0..C {
+                let words = self.unpack(&groups[c].as_chunks().0[v % 2]);
+                totals[c] = self.simd.avx2._mm256_add_epi64(totals[c], words);
+                floats[c][slot] = to_float(self.simd, words);
+            }
+        }
+        for (c, total) in totals.into_iter().enumerate() {
+            store(&mut sums[c * TILE + v * LANES..], total);
+        }
+    }
+
+    /// Four packed words.
+    #[inline(always)]
+    fn unpack(self, bytes: &[u8; VECTOR_BYTES]) -> __m256i {
         let avx2 = self.simd.avx2;
-        let bytes = &tile.as_chunks::<VECTOR_BYTES>().0[v];
         let bytes = self.simd.avx._mm256_set_m128i(half::<9>(bytes), half::<0>(bytes));
         let spread = avx2._mm256_shuffle_epi8(bytes, self.bytes);
         avx2._mm256_and_si256(avx2._mm256_srlv_epi64(spread, self.shifts), self.low)

@@ -3,7 +3,7 @@
 
 use super::{BODY_WORDS, ROW_WORDS, Rows, TileSums};
 use crate::arith::{Modulus, pack};
-use crate::layout::{TILE, TILE_BYTES};
+use crate::layout::{Place, TILE, TILE_BYTES};
 
 const LOW: u64 = (1 << 52) - 1;
 
@@ -12,8 +12,9 @@ pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
     for (slot, &row) in rows.selected.iter().enumerate() {
         for column in 0..=sums.bodies {
             if column < sums.bodies {
-                let start = (row as usize * sums.bodies + column) * TILE_BYTES;
-                pack::unpack(&rows.packed[start..start + TILE_BYTES], &mut body);
+                let bytes = sums.bodies * TILE_BYTES;
+                let own = &rows.packed[row as usize * bytes..][..bytes];
+                pack::unpack(&Place::new(column, sums.bodies).gather(own), &mut body);
             } else {
                 body.copy_from_slice(&rows.masks[slot * ROW_WORDS..][..TILE]);
             }

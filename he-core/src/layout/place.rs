@@ -1,0 +1,79 @@
+//! Where the words of a body lie in a row of a tile. Protocol section 4.
+//!
+//! The kernel keeps the sums of eight words of four bodies in registers while it goes through the rows. So these 200 bytes
+//! of a row lie side by side: bodies one after the other would have it touch twice as many cache lines at a time, each of them twice.
+
+use super::{BODIES, TILE, TILE_BYTES};
+use crate::arith::pack::GROUP_BYTES;
+
+/// Bodies whose words lie side by side.
+pub const ABREAST: usize = 4;
+const _: () = assert!(BODIES.is_multiple_of(ABREAST), "bodies are cut evenly");
+/// Groups of eight words of a body.
+pub(crate) const GROUPS: usize = TILE / 8;
+
+/// Where one body of a row has its groups of eight words, 50 bytes each: counted in such groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// The first one.
+    pub first: usize,
+    /// From one to the next.
+    pub step: usize,
+}
+
+impl Place {
+    /// The place of `body` in a row of `bodies`, which is larger.
+    #[inline]
+    pub fn new(body: usize, bodies: usize) -> Self {
+        let (before, own) = (body / ABREAST * ABREAST, body % ABREAST);
+        Self { first: before * GROUPS + own, step: (bodies - before).min(ABREAST) }
+    }
+
+    /// The packed words from there.
+    #[inline]
+    pub fn gather(self, row: &[u8]) -> [u8; TILE_BYTES] {
+        let mut packed = [0; TILE_BYTES];
+        let groups = row.as_chunks::<GROUP_BYTES>().0.iter();
+        for (group, place) in packed
+            .as_chunks_mut()
+            .0
+            .iter_mut()
+            .zip(groups.skip(self.first).step_by(self.step.max(1)))
+        {
+            *group = *place;
+        }
+        packed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_has_a_place_of_its_own() {
+        for bodies in 1..=BODIES {
+            let mut row: Vec<u8> = vec![0; bodies * TILE_BYTES];
+            row.as_chunks_mut::<GROUP_BYTES>().0.iter_mut().zip(0..).for_each(|(g, i)| *g = [i; _]);
+            let mut seen: Vec<u8> = (0..bodies)
+                .flat_map(|body| {
+                    let place = Place::new(body, bodies);
+                    let own = place.gather(&row);
+                    assert_eq!(usize::from(own[0]), place.first);
+                    assert_eq!(usize::from(own[GROUP_BYTES]), place.first + place.step);
+                    own.as_chunks::<GROUP_BYTES>().0.iter().map(|g| g[0]).collect::<Vec<_>>()
+                })
+                .collect();
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..(bodies * GROUPS) as u8));
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_protocol() {
+        assert_eq!(Place::new(0, 1), Place { first: 0, step: 1 }); // weights: as they are packed
+        assert_eq!(Place::new(3, 8), Place { first: 3, step: 4 });
+        assert_eq!(Place::new(4, 8), Place { first: 64, step: 4 });
+        assert_eq!(Place::new(5, 6), Place { first: 65, step: 2 });
+    }
+}
