@@ -50,25 +50,28 @@ pub(crate) fn pack_groups<'a>(
 /// Unpacks words; they are below 2^50 but not necessarily below the modulus (see [`all_reduced`]).
 pub fn unpack(bytes: &[u8], words: &mut [u64]) {
     assert_eq!(bytes.len(), packed_len(words.len()));
-    for (group, out) in
-        bytes.as_chunks::<GROUP_BYTES>().0.iter().zip(words.as_chunks_mut::<GROUP_WORDS>().0)
-    {
-        let mut padded = [0; 56];
-        padded[..GROUP_BYTES].copy_from_slice(group);
-        let (q, _) = padded.as_chunks::<8>();
-        let [a, b, c, d, e, f, g] = core::array::from_fn(|i| u64::from_le_bytes(q[i]));
-        *out = [
-            a,
-            a >> 50 | b << 14,
-            b >> 36 | c << 28,
-            c >> 22 | d << 42,
-            d >> 8,
-            d >> 58 | e << 6,
-            e >> 44 | f << 20,
-            f >> 30 | g << 34,
-        ]
-        .map(|w| w & MASK);
-    }
+    let groups = words.as_chunks_mut::<GROUP_WORDS>().0;
+    groups.iter_mut().zip(bytes.as_chunks().0).for_each(|(out, group)| *out = unpack_group(group));
+}
+
+/// Unpacks eight words.
+#[inline(always)]
+pub(crate) fn unpack_group(group: &[u8; GROUP_BYTES]) -> [u64; GROUP_WORDS] {
+    let mut padded = [0; 56];
+    padded[..GROUP_BYTES].copy_from_slice(group);
+    let (q, _) = padded.as_chunks::<8>();
+    let [a, b, c, d, e, f, g] = core::array::from_fn(|i| u64::from_le_bytes(q[i]));
+    [
+        a,
+        a >> 50 | b << 14,
+        b >> 36 | c << 28,
+        c >> 22 | d << 42,
+        d >> 8,
+        d >> 58 | e << 6,
+        e >> 44 | f << 20,
+        f >> 30 | g << 34,
+    ]
+    .map(|w| w & MASK)
 }
 
 /// Whether every packed word is below the modulus: the conformance check of foreign ciphertexts.

@@ -3,31 +3,49 @@
 
 use super::{BODY_WORDS, ROW_WORDS, Rows, TileSums};
 use crate::arith::{Modulus, pack};
-use crate::layout::{Place, TILE, TILE_BYTES};
+use crate::layout::{ABREAST, GROUPS, TILE};
 
 const LOW: u64 = (1 << 52) - 1;
 
 pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
-    let mut body = [0; TILE];
+    let packed = rows.packed.as_chunks().0;
+    let mut columns = [[0; TILE]; ABREAST];
     for (slot, &row) in rows.selected.iter().enumerate() {
-        for column in 0..=sums.bodies {
-            if column < sums.bodies {
-                let bytes = sums.bodies * TILE_BYTES;
-                let own = &rows.packed[row as usize * bytes..][..bytes];
-                pack::unpack(&Place::new(column, sums.bodies).gather(own), &mut body);
-            } else {
-                body.copy_from_slice(&rows.masks[slot * ROW_WORDS..][..TILE]);
+        let packed = &packed[row as usize * sums.bodies * GROUPS..][..sums.bodies * GROUPS];
+        for first in (0..sums.bodies).step_by(ABREAST) {
+            let count = ABREAST.min(sums.bodies - first);
+            for (g, groups) in packed[first * GROUPS..].chunks_exact(count).take(GROUPS).enumerate()
+            {
+                for (column, group) in columns.iter_mut().zip(groups) {
+                    column.as_chunks_mut().0[g] = pack::unpack_group(group);
+                }
             }
-            for (s, b) in sums.sums[column * TILE..][..TILE].iter_mut().zip(&body) {
-                *s += b;
-            }
-            for (w, (d0, d1)) in rows.weights.iter().enumerate() {
-                let start = (w * (sums.bodies + 1) + column) * BODY_WORDS;
-                let products = &mut sums.products[start..start + BODY_WORDS];
-                let (d0, d1) = (&d0[slot * ROW_WORDS..][..TILE], &d1[slot * ROW_WORDS..][..TILE]);
-                multiply_accumulate(products, &body, d0, d1);
+            for (column, words) in (first..).zip(&columns[..count]) {
+                add_column(sums, rows, slot, column, words);
             }
         }
+        let mask = &rows.masks[slot * ROW_WORDS..][..TILE];
+        columns[0].copy_from_slice(mask);
+        add_column(sums, rows, slot, sums.bodies, &columns[0]);
+    }
+}
+
+/// Adds the words that a row has in one column, and their products with its weights.
+fn add_column(
+    sums: &mut TileSums,
+    rows: &Rows<'_>,
+    slot: usize,
+    column: usize,
+    words: &[u64; TILE],
+) {
+    for (s, b) in sums.sums[column * TILE..][..TILE].iter_mut().zip(words) {
+        *s += b;
+    }
+    for (w, (d0, d1)) in rows.weights.iter().enumerate() {
+        let start = (w * (sums.bodies + 1) + column) * BODY_WORDS;
+        let products = &mut sums.products[start..start + BODY_WORDS];
+        let (d0, d1) = (&d0[slot * ROW_WORDS..][..TILE], &d1[slot * ROW_WORDS..][..TILE]);
+        multiply_accumulate(products, words, d0, d1);
     }
 }
 

@@ -3,8 +3,7 @@
 //! The kernel keeps the sums of eight words of four bodies in registers while it goes through the rows. So these 200 bytes
 //! of a row lie side by side: bodies one after the other would have it touch twice as many cache lines at a time, each of them twice.
 
-use super::{BODIES, TILE, TILE_BYTES};
-use crate::arith::pack::GROUP_BYTES;
+use super::{BODIES, TILE};
 
 /// Bodies whose words lie side by side.
 pub const ABREAST: usize = 4;
@@ -28,22 +27,6 @@ impl Place {
         let (before, own) = (body / ABREAST * ABREAST, body % ABREAST);
         Self { first: before * GROUPS + own, step: (bodies - before).min(ABREAST) }
     }
-
-    /// The packed words from there.
-    #[inline]
-    pub fn gather(self, row: &[u8]) -> [u8; TILE_BYTES] {
-        let mut packed = [0; TILE_BYTES];
-        let groups = row.as_chunks::<GROUP_BYTES>().0.iter();
-        for (group, place) in packed
-            .as_chunks_mut()
-            .0
-            .iter_mut()
-            .zip(groups.skip(self.first).step_by(self.step.max(1)))
-        {
-            *group = *place;
-        }
-        packed
-    }
 }
 
 #[cfg(test)]
@@ -53,19 +36,12 @@ mod tests {
     #[test]
     fn every_body_has_a_place_of_its_own() {
         for bodies in 1..=BODIES {
-            let mut row: Vec<u8> = vec![0; bodies * TILE_BYTES];
-            row.as_chunks_mut::<GROUP_BYTES>().0.iter_mut().zip(0..).for_each(|(g, i)| *g = [i; _]);
-            let mut seen: Vec<u8> = (0..bodies)
-                .flat_map(|body| {
-                    let place = Place::new(body, bodies);
-                    let own = place.gather(&row);
-                    assert_eq!(usize::from(own[0]), place.first);
-                    assert_eq!(usize::from(own[GROUP_BYTES]), place.first + place.step);
-                    own.as_chunks::<GROUP_BYTES>().0.iter().map(|g| g[0]).collect::<Vec<_>>()
-                })
+            let mut seen: Vec<usize> = (0..bodies)
+                .map(|body| Place::new(body, bodies))
+                .flat_map(|Place { first, step }| (0..GROUPS).map(move |g| first + g * step))
                 .collect();
             seen.sort_unstable();
-            assert!(seen.into_iter().eq(0..(bodies * GROUPS) as u8));
+            assert!(seen.into_iter().eq(0..bodies * GROUPS));
         }
     }
 
