@@ -253,14 +253,24 @@ mod tests {
             Err(CodecError::Trailing(1))
         ));
         assert!(matches!(Header::split(&with(0, b'x'), kind), Err(CodecError::Magic)));
-        assert!(matches!(
-            Header::split(&with(6, 3), kind),
-            Err(CodecError::Version { found: 3, .. })
-        ));
+        assert_eq!(
+            Header::split(&with(6, 2), kind),
+            Err(CodecError::Version { found: 2, read: 1 })
+        );
         assert!(matches!(Header::split(&with(7, 0), kind), Err(CodecError::Kind { .. })));
         assert!(matches!(Header::split(&good, Kind::Panel), Err(CodecError::Kind { .. })));
         assert!(matches!(Header::split(&with(15, 1), kind), Err(CodecError::TooLarge { .. })));
         assert!(sample().expect_params(Params::N4096Q100).is_err());
         assert!(sample().expect_context([8; 16], "job").is_err());
+    }
+
+    #[test]
+    fn chunks_of_the_first_order_of_words_are_refused() {
+        let mut chunk = Header { kind: Kind::GenotypeChunk, ..sample() }.to_bytes();
+        assert_eq!(chunk[6], 2);
+        chunk[6] = 1;
+        let error = Header::parse(&chunk).unwrap_err();
+        assert_eq!(error, CodecError::Version { found: 1, read: 2 });
+        assert!(error.to_string().contains("version 1 is not supported"));
     }
 }

@@ -298,27 +298,22 @@ fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize
     for g in 0..GROUPS {
         let step = first / COLUMNS * GROUPS + g;
         let mut lines = Ahead::new(rows.ahead, step, steps, count);
-        let mut total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
-        // Words are unpacked once, for the plain sums and for all products.
-        let mut add = |columns: &Columns<C>| -> [__m512i; C] {
+        let total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
+        let words = |columns: &Columns<C>| -> [__m512i; C] {
             lines.fetch();
-            let words = columns[g].each_ref().map(|packed| unpacker.unpack(load_packed(packed)));
-            for (total, word) in total.iter_mut().zip(words) {
-                *total = _mm512_add_epi64(*total, word);
-            }
-            words
+            columns[g].each_ref().map(|packed| unpacker.unpack(load_packed(packed)))
         };
-        match rows.weights {
-            [] => columns.iter().for_each(|&row| _ = add(row)),
+        let total = match rows.weights {
+            [] => columns.iter().copied().map(words).fold(total, |sum, words| plus(sum, words)),
             [weight] => {
                 let products = &mut products[first * BODY_WORDS..][..C * BODY_WORDS];
-                multiply_rows(products, weight, columns, g, add);
+                multiply_rows(products, weight, columns, g, total, words)
             }
             weights => {
                 let products = &mut products[first * BODY_WORDS..];
-                multiply_many(products, bodies + 1, weights, columns, g, add);
+                multiply_many(products, bodies + 1, weights, columns, g, total, words)
             }
-        }
+        };
         for (c, total) in total.into_iter().enumerate() {
             store(&mut totals[c * GROUPS + g], total);
         }
@@ -328,8 +323,15 @@ fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize
     }
 }
 
+/// The plain sums `total` and one row's words more. Handed on by value: what a closure has a reference to is stored for each row.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn plus<const C: usize>(total: [__m512i; C], words: [__m512i; C]) -> [__m512i; C] {
+    core::array::from_fn(|c| _mm512_add_epi64(total[c], words[c]))
+}
+
 /// Multiplies one vector group of C columns with several weight vectors; `products` are those of the first one, the next
-/// one's lie `columns` further.
+/// one's lie `columns` further. Returns the plain sums.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn multiply_many<const C: usize, R: Copy>(
@@ -338,17 +340,23 @@ fn multiply_many<const C: usize, R: Copy>(
     weights: &[(&[u64], &[u64])],
     rows: &[R],
     g: usize,
+    mut total: [__m512i; C],
     mut words: impl FnMut(R) -> [__m512i; C],
-) {
+) -> [__m512i; C] {
+    // Words are unpacked once, for the plain sums and for all products.
     let mut unpacked = [[_mm512_setzero_si512(); C]; ROWS_PER_CALL];
-    unpacked.iter_mut().zip(rows).for_each(|(slot, &row)| *slot = words(row));
+    for (slot, &row) in unpacked.iter_mut().zip(rows) {
+        *slot = words(row);
+        total = plus(total, *slot);
+    }
     for (w, weight) in weights.iter().enumerate() {
         let products = &mut products[w * columns * BODY_WORDS..][..C * BODY_WORDS];
-        multiply_rows(products, weight, &unpacked[..rows.len()], g, |words| words);
+        multiply_rows(products, weight, &unpacked[..rows.len()], g, total, |words| words);
     }
+    total
 }
 
-/// Multiplies one vector group of C columns with one weight vector, over all rows.
+/// Multiplies one vector group of C columns with one weight vector, over all rows. Returns the plain sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
 fn multiply_rows<const C: usize, R: Copy>(
@@ -356,15 +364,18 @@ fn multiply_rows<const C: usize, R: Copy>(
     (d0, d1): &(&[u64], &[u64]),
     rows: &[R],
     g: usize,
+    mut total: [__m512i; C],
     mut words: impl FnMut(R) -> [__m512i; C],
-) {
+) -> [__m512i; C] {
     let accumulators = &mut products.as_chunks_mut::<8>().0.as_chunks_mut::<4>().0[..C * GROUPS];
     let mut sums: [[__m512i; 4]; C] =
         core::array::from_fn(|c| core::array::from_fn(|i| load(&accumulators[c * GROUPS + g][i])));
     let (d0, d1) = (d0.as_chunks::<ROW_WORDS>().0, d1.as_chunks::<ROW_WORDS>().0);
     for ((&row, d0), d1) in rows.iter().zip(d0).zip(d1) {
         let (x, y) = (load(&d0.as_chunks().0[g]), load(&d1.as_chunks().0[g]));
-        for (sum, b) in sums.iter_mut().zip(words(row)) {
+        let words = words(row);
+        total = plus(total, words);
+        for (sum, b) in sums.iter_mut().zip(words) {
             multiply(sum, b, x, y);
         }
     }
@@ -373,6 +384,7 @@ fn multiply_rows<const C: usize, R: Copy>(
             store(&mut accumulators[c * GROUPS + g][i], sum);
         }
     }
+    total
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512ifma,avx512vbmi")]
