@@ -79,14 +79,20 @@ async fn bytes_must_conform() {
         bytes[at] = value;
         Bytes::from(bytes)
     };
+    let other = |kind: u8| {
+        let mut bytes = good.to_vec();
+        (bytes[6], bytes[7]) = (1, kind);
+        Bytes::from(bytes)
+    };
     let mut residue = good.to_vec();
     residue[64..71].fill(255);
     for (bytes, code) in [
         (with(0, b'x'), "malformed"),    // magic
         (with(6, 9), "malformed"),       // version
+        (with(6, 1), "malformed"),       // the version of another order of words
         (with(7, 99), "malformed"),      // unknown kind
-        (with(7, 3), "kind"),            // a result unit: only the server makes them
-        (with(7, 5), "kind"),            // a key contribution has its own path
+        (other(3), "kind"),              // a result unit: only the server makes them
+        (other(5), "kind"),              // a key contribution has its own path
         (with(8, 1), "malformed"),       // announced length
         (with(16, 0xff), "malformed"),   // unknown parameters
         (with(60, 200), "malformed"),    // a tile that no polynomial has
