@@ -111,22 +111,22 @@ impl Engine {
 impl Engine {
     /// Packs words below 2^50: [`pack::pack`].
     pub fn pack(self, words: &[u64], bytes: &mut [u8]) {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                assert!(bytes.len() == pack::packed_len(words.len()), "room for all words");
-                avx512::pack(words.as_chunks().0.iter(), bytes);
-            }
-            _ => pack::pack(words, bytes),
-        }
+        let (groups, rest) = words.as_chunks();
+        assert!(rest.is_empty(), "whole groups");
+        assert_eq!(bytes.len(), pack::packed_len(words.len()));
+        self.pack_groups(groups.iter(), bytes);
     }
 
-    /// Packs the words of up to four bodies in one tile, side by side as [`crate::layout::Place`] has them: `bodies.len() * 800`
-    /// bytes.
+    /// Packs the words of up to four bodies in one tile, side by side as they lie in a row ([`crate::layout`]):
+    /// `bodies.len() * 800` bytes.
     pub fn pack_abreast(self, bodies: &[&[u64; TILE]], bytes: &mut [u8]) {
         assert_eq!(bytes.len(), bodies.len() * TILE_BYTES);
         let groups = (0..GROUPS)
             .flat_map(|g| bodies.iter().filter_map(move |body| body.as_chunks().0.get(g)));
+        self.pack_groups(groups, bytes);
+    }
+
+    fn pack_groups<'a>(self, groups: impl Iterator<Item = &'a [u64; 8]>, bytes: &mut [u8]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::pack(groups, bytes),

@@ -3,7 +3,7 @@
 //! A matrix has `rows` people and, in each of its `planes`, `blocks` polynomials per row. Eight consecutive blocks form
 //! a *group* whose bodies share one mask per row. A *unit* is one group of one plane, the piece of work of a job. Rows are
 //! cut into *row chunks*, polynomials into *tiles* of 128 coefficients of one limb. A weighted sum streams tile after tile, in these
-//! row after row. In a row, groups of eight words of four bodies lie side by side ([`Place`]):
+//! row after row. In a row, groups of eight words of four bodies lie side by side:
 //!
 //! ```text
 //! unit (plane, group)
@@ -17,11 +17,11 @@
 //!
 //! A slab is stored as one or more chunk objects of whole tiles, each of at most [`MAX_CHUNK_BODY`] bytes.
 
+#[cfg(test)]
 mod place;
 
-pub(crate) use place::GROUPS;
-pub use place::{ABREAST, Place};
-
+#[cfg(test)]
+pub(crate) use place::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::arith::pack::packed_len;
@@ -29,6 +29,12 @@ use crate::params::Params;
 
 /// Coefficients of one limb in a tile.
 pub const TILE: usize = 128;
+/// Groups of eight words of a body in a tile.
+pub(crate) const GROUPS: usize = TILE / 8;
+/// Bodies of which eight words lie side by side. The kernel keeps their sums in registers while it goes through the rows: these 200
+/// bytes of a row are read at a time, and bodies one after the other would have it touch twice as many cache lines, each of them twice.
+pub const ABREAST: usize = 4;
+const _: () = assert!(BODIES.is_multiple_of(ABREAST), "bodies are cut evenly");
 /// Bodies that share one mask.
 pub const BODIES: usize = 8;
 /// Bytes of one packed tile of one body.
