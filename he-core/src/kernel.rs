@@ -34,8 +34,12 @@ use crate::arith::lanes::Lanes;
 use crate::arith::{Modulus, pack};
 use crate::layout::{BODIES, GROUPS, TILE, TILE_BYTES};
 
-/// Accumulator words of one body and one weight vector: `[group][B0 low, B0 high, B1 low, B1 high][8]`.
-const BODY_WORDS: usize = GROUPS * 4 * 8;
+/// Accumulator words of one body and one weight vector: `[group][B0 low, B0 high, B1 low, B1 high][8]`. What the halves are, is
+/// the engine's: [`TileSums::reduce`].
+const PRODUCT_WORDS: usize = GROUPS * 4 * 8;
+/// Words from one of those to the next. As with [`ROW_WORDS`]: at a power of two a group of all bodies would share a few sets of the
+/// first-level cache, and stores to one body would seem to be what is loaded of the next.
+const BODY_WORDS: usize = PRODUCT_WORDS + LINE_BYTES / 8;
 /// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
 const TERMS_PER_REDUCTION: usize = 4095;
 /// Most rows in one call: what they bring (102 kB packed, 48 kB of masks and weights) and the accumulators (46 kB) stay in the
@@ -136,9 +140,12 @@ impl Engine {
 
     /// Unpacks words: [`pack::unpack`].
     pub fn unpack(self, bytes: &[u8], words: &mut [u64]) {
+        assert_eq!(bytes.len(), pack::packed_len(words.len()));
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::unpack(bytes, words),
+            #[cfg(target_arch = "x86_64")]
+            Self::Fma => fma::unpack(bytes, words),
             _ => pack::unpack(bytes, words),
         }
     }
@@ -218,6 +225,7 @@ pub struct Rows<'a> {
 
 /// Running sums of one tile of one unit.
 pub struct TileSums {
+    engine: Engine,
     modulus: Modulus,
     bodies: usize,
     weights: usize,
@@ -226,20 +234,23 @@ pub struct TileSums {
     /// `[column][128]`
     sums: Aligned<u64>,
     terms: usize,
+    /// Rows and calls since the last reduction.
+    added: (u64, u64),
 }
 
 impl TileSums {
     /// Empty sums for `bodies` bodies and `weights` weight vectors.
-    pub fn new(modulus: Modulus, bodies: usize, weights: usize) -> Self {
+    pub fn new(engine: Engine, modulus: Modulus, bodies: usize, weights: usize) -> Self {
         assert!(bodies <= BODIES, "at most {BODIES} bodies share a mask");
         let columns = bodies + 1;
         let products = Aligned::new(weights * columns * BODY_WORDS);
-        Self { modulus, bodies, weights, products, sums: Aligned::new(columns * TILE), terms: 0 }
+        let sums = Aligned::new(columns * TILE);
+        Self { engine, modulus, bodies, weights, products, sums, terms: 0, added: (0, 0) }
     }
 
     /// Adds rows. Panics if a slice does not have the documented shape; shapes come from [`crate::layout`], never from
     /// outside.
-    pub fn add(&mut self, engine: Engine, rows: &Rows<'_>) {
+    pub fn add(&mut self, rows: &Rows<'_>) {
         let count = rows.selected.len();
         let row_bytes = self.bodies * TILE_BYTES;
         assert!(count <= ROWS_PER_CALL, "at most {ROWS_PER_CALL} rows at a time");
@@ -259,7 +270,7 @@ impl TileSums {
         if self.terms + count > TERMS_PER_REDUCTION {
             self.reduce();
         }
-        match engine {
+        match self.engine {
             #[cfg(target_arch = "x86_64")]
             Engine::Avx512 => avx512::add(self, rows),
             #[cfg(target_arch = "x86_64")]
@@ -267,21 +278,30 @@ impl TileSums {
             _ => portable::add(self, rows),
         }
         self.terms += count;
+        self.added = (self.added.0 + count as u64, self.added.1 + 1);
     }
 
     /// Reduces every accumulator below p: low halves hold the residue, high halves nothing.
     fn reduce(&mut self) {
-        for group in self.products.as_chunks_mut::<16>().0 {
+        let bodies = self.products.as_chunks_mut::<BODY_WORDS>().0.iter_mut();
+        for group in
+            bodies.flat_map(|body| body.split_at_mut(PRODUCT_WORDS).0.as_chunks_mut::<16>().0)
+        {
             let (low, high) = group.split_at_mut(8);
             for (l, h) in low.iter_mut().zip(high) {
-                *l = self.modulus.reduce_wide(u128::from(*l) + (u128::from(*h) << 52));
+                let total = match self.engine {
+                    #[cfg(target_arch = "x86_64")]
+                    Engine::Fma => fma::total(*l, *h, self.added),
+                    _ => u128::from(*l) + (u128::from(*h) << 52),
+                };
+                *l = self.modulus.reduce_wide(total);
                 *h = 0;
             }
         }
         for s in self.sums.iter_mut() {
             *s = self.modulus.reduce(*s);
         }
-        self.terms = 1; // a residue counts as one term
+        (self.terms, self.added) = (1, (0, 0)); // a residue counts as one term
     }
 
     /// Words that [`TileSums::finish`] gives: 128 for each polynomial of the unit.
@@ -293,7 +313,7 @@ impl TileSums {
     pub fn begin(&mut self, modulus: Modulus) {
         self.products.fill(0);
         self.sums.fill(0);
-        (self.terms, self.modulus) = (0, modulus);
+        (self.terms, self.added, self.modulus) = (0, (0, 0), modulus);
     }
 
     /// Writes the reduced sums to `out`.
@@ -352,19 +372,16 @@ mod tests {
             .map(|w| (fill(3 + w as u8, masks.len()), fill(103 + w as u8, masks.len())))
             .collect();
         let views: Vec<_> = d.iter().map(|(a, b)| (&a[..], &b[..])).collect();
-        let mut sums = TileSums::new(modulus, bodies, weights);
+        let mut sums = TileSums::new(engine, modulus, bodies, weights);
         for _ in 0..repeats {
-            sums.add(
-                engine,
-                &Rows {
-                    packed: &packed,
-                    selected,
-                    masks: &masks,
-                    weights: &views,
-                    ahead: &packed,
-                    weights_ahead: &[&packed, &packed],
-                },
-            );
+            sums.add(&Rows {
+                packed: &packed,
+                selected,
+                masks: &masks,
+                weights: &views,
+                ahead: &packed,
+                weights_ahead: &[&packed, &packed],
+            });
         }
         let mut out = vec![0; sums.finished_words()];
         sums.finish(&mut out);

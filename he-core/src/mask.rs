@@ -44,9 +44,10 @@ impl MaskExpander {
     pub fn expand(&self, modulus: Modulus, index: MaskIndex, first: u32, words: &mut [u64]) {
         debug_assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2));
         let [low, high] = stream_of(index);
-        let largest =
+        let bound =
             self.cipher.fill([low, high | u64::from(first / 2) << 32], modulus.low(), words);
-        if largest >= modulus.value() {
+        if bound >= modulus.value() {
+            // Almost always for nothing: a bound is not a word.
             for (word, position) in words.iter_mut().zip(first..) {
                 self.redraw(modulus, index, position, word);
             }

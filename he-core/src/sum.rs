@@ -211,7 +211,6 @@ impl<'a> Batch<'a> {
 
 /// What one thread needs to sum tiles of a unit; used for one after the other.
 struct TileSum<'a> {
-    engine: Engine,
     input: &'a UnitInput<'a>,
     batches: Vec<Batch<'a>>,
     weights: WeightTiles<'a>,
@@ -228,10 +227,9 @@ impl<'a> TileSum<'a> {
         let weights = WeightTiles::new(engine, &input.weights);
         let modulus = TilePlace::new(input.shape.params, 0).modulus;
         Self {
-            engine,
             input,
             batches: Batch::all(&input.shape, input.rows),
-            sums: TileSums::new(modulus, bodies, weights.vectors.len()),
+            sums: TileSums::new(engine, modulus, bodies, weights.vectors.len()),
             weights,
             expander: MaskExpander::new(input.mask_seed),
             buffer: Aligned::new(ROWS_PER_CALL * bodies * TILE_BYTES),
@@ -289,7 +287,7 @@ impl<'a> TileSum<'a> {
             ahead: ahead(source, &shape, unit).unwrap_or_default(),
             weights_ahead: &weights_ahead,
         };
-        self.sums.add(self.engine, &rows);
+        self.sums.add(&rows);
         Ok(())
     }
 }

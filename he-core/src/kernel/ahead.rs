@@ -16,20 +16,20 @@ pub(super) struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    /// The part of `bytes` that is due in `step` of `steps`, in which `rows` rows are added.
+    /// What of `bytes` is due in `step` of `steps`, in so many parts.
     #[inline(always)]
-    pub(super) fn new(bytes: &'a [u8], step: usize, steps: usize, rows: usize) -> Self {
+    pub(super) fn new(bytes: &'a [u8], step: usize, steps: usize, parts: usize) -> Self {
         let lines = bytes.as_chunks::<LINE_BYTES>().0;
         let per_step = lines.len().div_ceil(steps);
         let start = (step * per_step).min(lines.len());
         let end = (start + per_step).min(lines.len());
-        Self { lines: lines[start..end].iter(), each: per_step.div_ceil(rows.max(1)) }
+        Self { lines: lines[start..end].iter(), each: per_step.div_ceil(parts.max(1)) }
     }
 
-    /// Asks for one row's part of them.
+    /// Asks for the next parts.
     #[inline(always)]
-    pub(super) fn fetch(&mut self) {
-        for _ in 0..self.each {
+    pub(super) fn fetch(&mut self, parts: usize) {
+        for _ in 0..parts * self.each {
             let Some(line) = self.lines.next() else { return };
             // SAFETY: a hint on the address of a reference, an instruction of every x86-64 processor.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }

@@ -300,7 +300,7 @@ fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize
         let mut lines = Ahead::new(rows.ahead, step, steps, count);
         let total: [_; C] = core::array::from_fn(|c| load(&totals[c * GROUPS + g]));
         let words = |columns: &Columns<C>| -> [__m512i; C] {
-            lines.fetch();
+            lines.fetch(1);
             columns[g].each_ref().map(|packed| unpacker.unpack(load_packed(packed)))
         };
         let total = match rows.weights {
@@ -318,7 +318,7 @@ fn add_bodies<const C: usize>(sums: &mut TileSums, rows: &Rows<'_>, first: usize
             store(&mut totals[c * GROUPS + g], total);
         }
         for bytes in rows.weights_ahead {
-            Ahead::new(bytes, step, steps, 1).fetch();
+            Ahead::new(bytes, step, steps, 1).fetch(1);
         }
     }
 }
@@ -367,9 +367,10 @@ fn multiply_rows<const C: usize, R: Copy>(
     mut total: [__m512i; C],
     mut words: impl FnMut(R) -> [__m512i; C],
 ) -> [__m512i; C] {
-    let accumulators = &mut products.as_chunks_mut::<8>().0.as_chunks_mut::<4>().0[..C * GROUPS];
-    let mut sums: [[__m512i; 4]; C] =
-        core::array::from_fn(|c| core::array::from_fn(|i| load(&accumulators[c * GROUPS + g][i])));
+    let accumulators = &mut products.as_chunks_mut::<BODY_WORDS>().0[..C];
+    let mut sums: [[__m512i; 4]; C] = core::array::from_fn(|c| {
+        core::array::from_fn(|i| load(&accumulators[c].as_chunks().0[4 * g + i]))
+    });
     let (d0, d1) = (d0.as_chunks::<ROW_WORDS>().0, d1.as_chunks::<ROW_WORDS>().0);
     for ((&row, d0), d1) in rows.iter().zip(d0).zip(d1) {
         let (x, y) = (load(&d0.as_chunks().0[g]), load(&d1.as_chunks().0[g]));
@@ -381,7 +382,7 @@ fn multiply_rows<const C: usize, R: Copy>(
     }
     for (c, sum) in sums.into_iter().enumerate() {
         for (i, sum) in sum.into_iter().enumerate() {
-            store(&mut accumulators[c * GROUPS + g][i], sum);
+            store(&mut accumulators[c].as_chunks_mut().0[4 * g + i], sum);
         }
     }
     total

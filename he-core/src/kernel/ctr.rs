@@ -32,7 +32,7 @@ pub(super) fn round_keys(key: &[u8; 16]) -> RoundKeys {
 }
 
 /// Fills `words` with the blocks `E(low | high + (j << 32) << 64)`, j = 0, 1, ..., each two little-endian words, of which
-/// the bits in `keep` are kept. Returns the largest word. `words` holds whole blocks.
+/// the bits in `keep` are kept. Returns a number that no word is above. `words` holds whole blocks.
 pub(super) fn counter_words(
     keys: &RoundKeys,
     [low, high]: [u64; 2],
@@ -93,16 +93,13 @@ fn store(words: &mut [u64; 4], v: __m256i) {
 
 #[target_feature(enable = "avx2,aes,vaes")]
 fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> u64 {
-    let mut round_keys = [_mm256_setzero_si256(); 11];
-    for (wide, key) in round_keys.iter_mut().zip(keys) {
-        *wide = _mm256_broadcastsi128_si256(load_block(key));
-    }
+    let keys = Wide::new(keys);
     // Two consecutive counters; a step adds to the upper half of the upper word of each block.
     let next = |n: u64| (high.wrapping_add(n << 32)) as i64;
     let mut counter = _mm256_set_epi64x(next(1), low as i64, next(0), low as i64);
     let step = _mm256_set_epi64x(2 << 32, 0, 2 << 32, 0);
     let keep = _mm256_set1_epi64x(keep as i64);
-    let mut largest = Largest::new();
+    let mut bound = Bound::new();
     let (vectors, rest) = words.as_chunks_mut::<4>();
     let (bunches, single) = vectors.as_chunks_mut::<LANES>();
     for bunch in bunches {
@@ -111,71 +108,92 @@ fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> 
             *block = counter;
             counter = _mm256_add_epi64(counter, step);
         }
-        for (vector, block) in bunch.iter_mut().zip(encrypt(&round_keys, blocks)) {
+        for (vector, block) in bunch.iter_mut().zip(keys.encrypt(blocks)) {
             let word = _mm256_and_si256(block, keep);
-            largest.see(word);
+            bound.see(word);
             store(vector, word);
         }
     }
     for vector in single {
-        let [block] = encrypt(&round_keys, [counter]);
+        let [block] = keys.encrypt([counter]);
         counter = _mm256_add_epi64(counter, step);
         let word = _mm256_and_si256(block, keep);
-        largest.see(word);
+        bound.see(word);
         store(vector, word);
     }
     if let [first, second] = rest {
-        let [block] = encrypt(&round_keys, [counter]);
+        let [block] = keys.encrypt([counter]);
         let mut last = [0; 4];
         store(&mut last, _mm256_and_si256(block, keep));
         (*first, *second) = (last[0], last[1]);
-        largest.see(_mm256_set_epi64x(0, 0, last[1] as i64, last[0] as i64));
+        bound.see(_mm256_set_epi64x(0, 0, last[1] as i64, last[0] as i64));
         last.zeroize(); // what is drawn may be secret
     }
-    largest.word()
+    bound.word()
 }
 
-/// The largest word seen, of which AVX2 knows the signed order only.
-struct Largest(__m256i);
+/// A bound of the words seen: AVX2 finds the largest of 32-bit halves at once, not of 64-bit words.
+struct Bound(__m256i);
 
-impl Largest {
+impl Bound {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn new() -> Self {
-        Self(_mm256_set1_epi64x(i64::MIN))
+        Self(_mm256_setzero_si256())
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
     fn see(&mut self, words: __m256i) {
-        let signed = _mm256_xor_si256(words, _mm256_set1_epi64x(i64::MIN));
-        self.0 = _mm256_blendv_epi8(self.0, signed, _mm256_cmpgt_epi64(signed, self.0));
+        self.0 = _mm256_max_epu32(self.0, words);
     }
 
+    /// The largest upper half, and the largest number for the lower one.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn word(self) -> u64 {
         let mut words = [0; 4];
         store(&mut words, self.0);
-        let largest = words.into_iter().fold(0, |largest, word| largest.max(word ^ 1 << 63));
+        let bound = words.into_iter().fold(0, u64::max) | u64::from(u32::MAX);
         words.zeroize();
-        largest
+        bound
     }
 }
 
-#[inline]
-#[target_feature(enable = "avx2,vaes")]
-fn encrypt<const L: usize>(keys: &[__m256i; 11], mut blocks: [__m256i; L]) -> [__m256i; L] {
-    for block in &mut blocks {
-        *block = _mm256_xor_si256(*block, keys[0]);
-    }
-    for key in &keys[1..10] {
-        for block in &mut blocks {
-            *block = _mm256_aesenc_epi128(*block, *key);
+/// Round keys, each in both halves of a register.
+struct Wide {
+    keys: [__m256i; 11],
+    /// The last but one, of which the compiler can't know where it is: if it could, it would unroll the rounds and encrypt block after
+    /// block, for want of registers, where each round has to wait for the one before.
+    end: usize,
+}
+
+impl Wide {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(round_keys: &RoundKeys) -> Self {
+        let mut keys = [_mm256_setzero_si256(); 11];
+        for (wide, key) in keys.iter_mut().zip(round_keys) {
+            *wide = _mm256_broadcastsi128_si256(load_block(key));
         }
+        Self { keys, end: core::hint::black_box(10) }
     }
-    for block in &mut blocks {
-        *block = _mm256_aesenclast_epi128(*block, keys[10]);
+
+    #[inline]
+    #[target_feature(enable = "avx2,vaes")]
+    fn encrypt<const L: usize>(&self, mut blocks: [__m256i; L]) -> [__m256i; L] {
+        let [first, .., last] = self.keys;
+        for block in &mut blocks {
+            *block = _mm256_xor_si256(*block, first);
+        }
+        for key in self.keys.get(1..self.end).unwrap_or_default() {
+            for block in &mut blocks {
+                *block = _mm256_aesenc_epi128(*block, *key);
+            }
+        }
+        for block in &mut blocks {
+            *block = _mm256_aesenclast_epi128(*block, last);
+        }
+        blocks
     }
-    blocks
 }

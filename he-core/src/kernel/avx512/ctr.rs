@@ -12,7 +12,7 @@ use crate::kernel::ctr::{RoundKeys, load_block};
 const LANES: usize = 8;
 
 /// Fills `words` with the blocks `E(low | high + (j << 32) << 64)`, j = 0, 1, ..., each two little-endian words, of which
-/// the bits in `keep` are kept. Returns the largest word. `words` holds whole blocks.
+/// the bits in `keep` are kept. Returns the largest word, which is a bound. `words` holds whole blocks.
 pub(in crate::kernel) fn counter_words(
     keys: &RoundKeys,
     [low, high]: [u64; 2],
