@@ -233,6 +233,7 @@ impl<const HALF: bool> Vector<HALF> {
                 self.multiply(accumulators, column, factors, count, g);
             }
             for (accumulators, column) in single.iter_mut().zip(single_float) {
+                ahead.fetch(PASS);
                 let accumulators = core::array::from_mut(accumulators);
                 self.multiply(accumulators, core::array::from_ref(column), factors, count, g);
             }
