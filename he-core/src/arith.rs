@@ -1,6 +1,8 @@
 //! Arithmetic modulo primes just below 2^50 (and 2^46): scalars, NTT, CRT composition, bit packing.
 
 mod crt;
+#[cfg(target_arch = "x86_64")]
+mod float_ntt;
 pub(crate) mod lanes;
 mod modulus;
 mod ntt;

@@ -1,11 +1,16 @@
 //! The negacyclic number-theoretic transform: `f -> (f(psi^(2 brv(i) + 1)))_i`, output in bit-reversed order.
 //!
-//! Two implementations give the same bits: tfhe-rs's (AVX-512 IFMA below 2^51) and a portable one of ours, used
-//! where the fast one is not to be trusted with our roots: the roots of unity are part of the byte format, so
+//! Three implementations give the same bits: tfhe-rs's, the fastest with AVX-512 IFMA; ours in doubles for machines with AVX2 and FMA only
+//! ([`super::float_ntt`]); and a portable one, used
+//! where tfhe-rs's is not to be trusted with our roots: the roots of unity are part of the byte format, so
 //! [`Ring::new`] checks that tfhe-ntt still uses them and falls back otherwise. Protocol section 1.
 #![allow(clippy::indexing_slicing)] // butterflies: indices are bounded by the power-of-two degree
 
 use super::Modulus;
+#[cfg(target_arch = "x86_64")]
+use super::float_ntt::FloatNtt;
+use super::lanes::Lanes;
+use crate::kernel;
 use crate::params::Params;
 
 /// Roots of unity of order 2^14, one for each prime of [`crate::params::PRIMES`].
@@ -25,23 +30,57 @@ pub struct Ntt {
 
 enum Engine {
     Fast(Box<tfhe_ntt::prime64::Plan>),
+    #[cfg(target_arch = "x86_64")]
+    Doubles(Box<FloatNtt>),
     Portable(PortableNtt),
+}
+
+impl Engine {
+    /// tfhe-ntt's, if it uses this root.
+    fn fast(modulus: Modulus, root: u64, degree: usize) -> Option<Self> {
+        let plan = tfhe_ntt::prime64::Plan::try_new(degree, modulus.value())?;
+        let mut x = vec![0; degree];
+        x[1] = 1;
+        plan.fwd(&mut x);
+        (x[0] == root).then(|| Self::Fast(Box::new(plan)))
+    }
+
+    /// In doubles, where the machine can.
+    fn doubles(modulus: Modulus, root: u64, degree: usize) -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return {
+            let PortableNtt { powers, inverse_powers, .. } =
+                PortableNtt::new(modulus, root, degree);
+            let ntt = FloatNtt::new(modulus, &powers, &inverse_powers)?;
+            Some(Self::Doubles(Box::new(ntt)))
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
 }
 
 impl Ntt {
     /// Transform of size `degree` with `root` of order `2 degree`, on the fastest engine that gives our bits.
     pub(crate) fn new(modulus: Modulus, root: u64, degree: usize) -> Self {
-        let fast = tfhe_ntt::prime64::Plan::try_new(degree, modulus.value()).filter(|plan| {
-            let mut x = vec![0; degree];
-            x[1] = 1;
-            plan.fwd(&mut x);
-            x[0] == root
-        });
-        let engine = match fast {
-            Some(plan) => Engine::Fast(Box::new(plan)),
-            None => Engine::Portable(PortableNtt::new(modulus, root, degree)),
-        };
+        let doubles = kernel::Engine::detect() == kernel::Engine::Fma;
+        let portable = || Engine::Portable(PortableNtt::new(modulus, root, degree));
+        let engine = (doubles.then(|| Engine::doubles(modulus, root, degree)).flatten())
+            .or_else(|| Engine::fast(modulus, root, degree))
+            .unwrap_or_else(portable);
+        Self::with_engine(modulus, degree, engine)
+    }
+
+    fn with_engine(modulus: Modulus, degree: usize, engine: Engine) -> Self {
         Self { modulus, degree, inverse_degree: modulus.inverse(degree as u64), engine }
+    }
+
+    /// The same transform on every engine that there is here, the portable one last.
+    #[cfg(test)]
+    pub(crate) fn all(modulus: Modulus, root: u64, degree: usize) -> Vec<Self> {
+        let portable = Engine::Portable(PortableNtt::new(modulus, root, degree));
+        let others = [Engine::fast(modulus, root, degree), Engine::doubles(modulus, root, degree)];
+        let engines = others.into_iter().flatten().chain([portable]);
+        engines.map(|engine| Self::with_engine(modulus, degree, engine)).collect()
     }
 
     /// Transforms reduced coefficients in place. Panics unless `values` holds `degree` words.
@@ -49,6 +88,8 @@ impl Ntt {
         assert_eq!(values.len(), self.degree, "one polynomial at a time");
         match &self.engine {
             Engine::Fast(plan) => plan.fwd(values),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Doubles(ntt) => ntt.forward(values),
             Engine::Portable(ntt) => ntt.forward(values),
         }
     }
@@ -56,9 +97,7 @@ impl Ntt {
     /// Inverts [`Ntt::forward`], division by N included.
     pub fn inverse(&self, values: &mut [u64]) {
         self.inverse_unscaled(values);
-        for v in values {
-            *v = self.modulus.mul(*v, self.inverse_degree);
-        }
+        Lanes::new(self.modulus).scale(values, self.inverse_degree);
     }
 
     /// N times the inverse of [`Ntt::forward`], for those who multiply by another constant anyway.
@@ -66,6 +105,8 @@ impl Ntt {
         assert_eq!(values.len(), self.degree, "one polynomial at a time");
         match &self.engine {
             Engine::Fast(plan) => plan.inv(values),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Doubles(ntt) => ntt.inverse_unscaled(values),
             Engine::Portable(ntt) => ntt.inverse_unscaled(values),
         }
     }
@@ -73,12 +114,6 @@ impl Ntt {
     /// The modulus.
     pub fn modulus(&self) -> Modulus {
         self.modulus
-    }
-
-    /// Whether it runs on the fast engine: elsewhere roots were chosen that this one does not use.
-    #[cfg(test)]
-    pub(crate) fn is_fast(&self) -> bool {
-        matches!(self.engine, Engine::Fast(_))
     }
 }
 
@@ -201,29 +236,47 @@ mod tests {
     }
 
     #[test]
-    fn both_engines_give_the_same_bits() {
+    fn engines_give_the_same_bits() {
         for params in Params::ALL {
-            let ring = Ring::new(params);
-            for (ntt, root) in ring.limbs().iter().zip(ROOTS) {
-                let Engine::Fast(plan) = &ntt.engine else {
-                    panic!("tfhe-ntt no longer uses the roots of the format")
-                };
-                let root = ntt.modulus.pow(root, (8192 / ntt.degree) as u64);
-                let portable = PortableNtt::new(ntt.modulus, root, ntt.degree);
-                let original = sample(ntt.modulus, ntt.degree);
-                let (mut a, mut b) = (original.clone(), original.clone());
-                plan.fwd(&mut a);
-                portable.forward(&mut b);
-                assert_eq!(a, b);
-                plan.inv(&mut a);
-                portable.inverse_unscaled(&mut b);
-                assert_eq!(a, b);
-                ntt.forward(&mut b);
-                a.copy_from_slice(&original);
-                ntt.forward(&mut a);
-                ntt.inverse(&mut a);
-                assert_eq!(a, original);
+            for (modulus, root) in params.moduli().zip(ROOTS) {
+                let degree = params.degree();
+                let root = modulus.pow(root, (8192 / degree) as u64);
+                let engines = Ntt::all(modulus, root, degree);
+                assert!(
+                    matches!(engines[0].engine, Engine::Fast(_)),
+                    "tfhe-ntt no longer uses the roots of the format"
+                );
+                engines_agree(&engines, &sample(modulus, degree));
             }
+        }
+    }
+
+    #[test]
+    fn engines_agree_on_the_largest_words() {
+        // The bounds of the transform in doubles are those of a prime of 50 bits, and nowhere closer than here.
+        let (modulus, degree) = (Modulus::new(crate::params::PRIMES[0]), 2048);
+        let engines = Ntt::all(modulus, modulus.pow(ROOTS[0], 4), degree);
+        let p = modulus.value();
+        for words in [[p - 1, p - 1], [p - 1, 0], [p / 2, p / 2 + 1], [1, p - 1]] {
+            engines_agree(&engines, &words.repeat(degree / 2));
+        }
+    }
+
+    /// Checks that all engines transform `original` alike, both ways, and come back to it.
+    fn engines_agree(engines: &[Ntt], original: &[u64]) {
+        let (portable, others) = engines.split_last().unwrap();
+        let (mut forward, mut backward) = (original.to_vec(), original.to_vec());
+        portable.forward(&mut forward);
+        portable.inverse_unscaled(&mut backward);
+        for ntt in others {
+            let mut x = original.to_vec();
+            ntt.inverse_unscaled(&mut x);
+            assert!(x == backward);
+            x.copy_from_slice(original);
+            ntt.forward(&mut x);
+            assert!(x == forward);
+            ntt.inverse(&mut x);
+            assert!(x == original);
         }
     }
 
