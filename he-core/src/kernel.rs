@@ -41,7 +41,7 @@ const PRODUCT_WORDS: usize = GROUPS * 4 * 8;
 /// first-level cache, and stores to one body would seem to be what is loaded of the next.
 const BODY_WORDS: usize = PRODUCT_WORDS + LINE_BYTES / 8;
 /// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
-const TERMS_PER_REDUCTION: usize = 4095;
+const TERMS_PER_REDUCTION: u64 = 4095;
 /// Most rows in one call: what they bring (102 kB packed, 48 kB of masks and weights) and the accumulators (46 kB) stay in the
 /// second-level cache beside the rows that are fetched meanwhile.
 pub const ROWS_PER_CALL: usize = 16;
@@ -233,9 +233,9 @@ pub struct TileSums {
     products: Aligned<u64>,
     /// `[column][128]`
     sums: Aligned<u64>,
-    terms: usize,
     /// Rows and calls since the last reduction.
-    added: (u64, u64),
+    rows: u64,
+    calls: u64,
 }
 
 impl TileSums {
@@ -245,7 +245,7 @@ impl TileSums {
         let columns = bodies + 1;
         let products = Aligned::new(weights * columns * BODY_WORDS);
         let sums = Aligned::new(columns * TILE);
-        Self { engine, modulus, bodies, weights, products, sums, terms: 0, added: (0, 0) }
+        Self { engine, modulus, bodies, weights, products, sums, rows: 0, calls: 0 }
     }
 
     /// Adds rows. Panics if a slice does not have the documented shape; shapes come from [`crate::layout`], never from
@@ -267,7 +267,8 @@ impl TileSums {
                 .iter()
                 .all(|(d0, d1)| d0.len() == count * ROW_WORDS && d1.len() == count * ROW_WORDS)
         );
-        if self.terms + count > TERMS_PER_REDUCTION {
+        // What the last reduction left counts as one term.
+        if 1 + self.rows + count as u64 > TERMS_PER_REDUCTION {
             self.reduce();
         }
         match self.engine {
@@ -277,8 +278,8 @@ impl TileSums {
             Engine::Fma => fma::add(self, rows),
             _ => portable::add(self, rows),
         }
-        self.terms += count;
-        self.added = (self.added.0 + count as u64, self.added.1 + 1);
+        self.rows += count as u64;
+        self.calls += 1;
     }
 
     /// Reduces every accumulator below p: low halves hold the residue, high halves nothing.
@@ -291,7 +292,7 @@ impl TileSums {
             for (l, h) in low.iter_mut().zip(high) {
                 let total = match self.engine {
                     #[cfg(target_arch = "x86_64")]
-                    Engine::Fma => fma::total(*l, *h, self.added),
+                    Engine::Fma => fma::total(*l, *h, self.rows, self.calls),
                     _ => u128::from(*l) + (u128::from(*h) << 52),
                 };
                 *l = self.modulus.reduce_wide(total);
@@ -301,7 +302,7 @@ impl TileSums {
         for s in self.sums.iter_mut() {
             *s = self.modulus.reduce(*s);
         }
-        (self.terms, self.added) = (1, (0, 0)); // a residue counts as one term
+        (self.rows, self.calls) = (0, 0);
     }
 
     /// Words that [`TileSums::finish`] gives: 128 for each polynomial of the unit.
@@ -313,7 +314,7 @@ impl TileSums {
     pub fn begin(&mut self, modulus: Modulus) {
         self.products.fill(0);
         self.sums.fill(0);
-        (self.terms, self.added, self.modulus) = (0, (0, 0), modulus);
+        (self.rows, self.calls, self.modulus) = (0, 0, modulus);
     }
 
     /// Writes the reduced sums to `out`.

@@ -14,13 +14,13 @@ use core::arch::x86_64::__m256d;
 use pulp::x86::V3;
 
 use super::Modulus;
+use super::lanes::{SHIFT, vector_to_float};
 
 /// Words in a vector.
 const LANES: usize = 4;
 /// Most words of a block that is transformed layer after layer: it stays in the first-level cache with its roots. Larger ones are cut in four
 /// first.
 const BLOCK: usize = 1024;
-const TWO_52: f64 = 4_503_599_627_370_496.0;
 /// To the nearest integer, without an exception.
 const NEAREST: i32 = 8;
 
@@ -67,7 +67,7 @@ impl FloatNtt {
     /// For tables of powers in bit-reversed order, of a root and of its inverse; none where the machine lacks the instructions.
     pub(super) fn new(modulus: Modulus, powers: &[u64], inverse_powers: &[u64]) -> Option<Self> {
         let p = modulus.value() as f64;
-        (powers.len() >= 4 * LANES).then_some(Self {
+        (powers.len() >= LANES * LANES).then_some(Self {
             simd: V3::try_new()?,
             p,
             inverse: 1.0 / p,
@@ -166,8 +166,8 @@ impl pulp::NullaryFnOnce for Run<'_> {
         match step {
             Step::ToFloats => m.to_floats(values),
             Step::ToWords => m.to_words(values),
-            Step::Halves => m.halves(values, &ntt.forward),
-            Step::JoinHalves => m.join_halves(values, &ntt.backward),
+            Step::Halves => m.halves::<true>(values, &ntt.forward),
+            Step::JoinHalves => m.halves::<false>(values, &ntt.backward),
             Step::Quarters(root) => m.quarters::<true>(values, &ntt.forward, root),
             Step::JoinQuarters(root) => m.quarters::<false>(values, &ntt.backward, root),
             Step::Forward(root) => {
@@ -178,11 +178,11 @@ impl pulp::NullaryFnOnce for Run<'_> {
                     }
                     (size, first) = (size / 4, first * 4);
                 }
-                m.innermost(values, &ntt.forward, first);
+                m.innermost::<true>(values, &ntt.forward, first);
             }
             Step::Inverse(root) => {
                 let (mut size, mut first) = (LANES, root * (values.len() / LANES));
-                m.join_innermost(values, &ntt.backward, first);
+                m.innermost::<false>(values, &ntt.backward, first);
                 while size < values.len() {
                     (size, first) = (size * 4, first / 4);
                     for (block, root) in values.chunks_exact_mut(size).zip(first..) {
@@ -244,12 +244,6 @@ impl Mod {
         self.simd.fma._mm256_fnmadd_pd(quotient, self.p, x)
     }
 
-    #[inline(always)]
-    fn to_float(self, word: __m256d) -> __m256d {
-        let shift = self.simd.avx._mm256_set1_pd(TWO_52);
-        self.sub(self.simd.avx._mm256_or_pd(word, shift), shift)
-    }
-
     /// The word below p of what is at most 4 p.
     #[inline(always)]
     fn to_word(self, x: __m256d) -> __m256d {
@@ -257,14 +251,14 @@ impl Mod {
         let x = self.reduce(x);
         let negative = avx._mm256_cmp_pd::<1>(x, avx._mm256_setzero_pd()); // less than
         let x = self.add(x, avx._mm256_and_pd(negative, self.p));
-        let shift = avx._mm256_set1_pd(TWO_52);
+        let shift = avx._mm256_set1_pd(SHIFT);
         avx._mm256_xor_pd(self.add(x, shift), shift)
     }
 
     #[inline(always)]
     fn to_floats(self, values: &mut [u64]) {
         for v in values.as_chunks_mut::<LANES>().0 {
-            *v = pulp::cast(self.to_float(pulp::cast(*v)));
+            *v = pulp::cast(vector_to_float(self.simd, pulp::cast(*v)));
         }
     }
 
@@ -282,27 +276,21 @@ impl Mod {
         Root { w: avx._mm256_set1_pd(outer.w[t]), quotient: avx._mm256_set1_pd(outer.quotients[t]) }
     }
 
-    /// The first layer: words below p become at most 7/4 p.
+    /// The first layer forward, where words below p become at most 7/4 p, or the last one backward.
     #[inline(always)]
-    fn halves(self, values: &mut [u64], roots: &Roots) {
+    fn halves<const FORWARD: bool>(self, values: &mut [u64], roots: &Roots) {
         let root = self.root(roots, 1);
         let (low, high) = values.split_at_mut(values.len() / 2);
-        for (a, b) in low.as_chunks_mut::<LANES>().0.iter_mut().zip(high.as_chunks_mut::<LANES>().0)
-        {
-            let (x, y) = (pulp::cast(*a), self.product(pulp::cast(*b), root));
-            (*a, *b) = (pulp::cast(self.add(x, y)), pulp::cast(self.sub(x, y)));
-        }
-    }
-
-    #[inline(always)]
-    fn join_halves(self, values: &mut [u64], roots: &Roots) {
-        let root = self.root(roots, 1);
-        let (low, high) = values.split_at_mut(values.len() / 2);
-        for (a, b) in low.as_chunks_mut::<LANES>().0.iter_mut().zip(high.as_chunks_mut::<LANES>().0)
-        {
+        let pairs = low.as_chunks_mut::<LANES>().0.iter_mut().zip(high.as_chunks_mut::<LANES>().0);
+        for (a, b) in pairs {
             let (x, y) = (pulp::cast(*a), pulp::cast(*b));
-            *a = pulp::cast(self.add(x, y));
-            *b = pulp::cast(self.product(self.sub(x, y), root));
+            let (x, y) = if FORWARD {
+                let y = self.product(y, root);
+                (self.add(x, y), self.sub(x, y))
+            } else {
+                (self.add(x, y), self.product(self.sub(x, y), root))
+            };
+            (*a, *b) = (pulp::cast(x), pulp::cast(y));
         }
     }
 
@@ -350,34 +338,20 @@ impl Mod {
         ]
     }
 
-    /// The last two layers, of blocks of four words with roots from `first` on; to words.
+    /// The last two layers forward, to words, or the first two backward: of blocks of four words with roots from `first` on.
     #[inline(always)]
-    fn innermost(self, values: &mut [u64], roots: &Roots, first: usize) {
-        for (four, t) in
-            values.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().zip((first..).step_by(LANES))
-        {
-            let three = self.inner_roots(roots, t);
-            let vectors = self.split(self.transpose(self.load(four)), three);
-            let [a, b, c, d] = vectors;
-            let words = [self.to_word(a), self.to_word(b), self.to_word(c), self.to_word(d)];
-            *four = pulp::cast(self.transpose(words));
+    fn innermost<const FORWARD: bool>(self, values: &mut [u64], roots: &Roots, first: usize) {
+        let blocks = values.as_chunks_mut::<{ LANES * LANES }>().0;
+        for (four, t) in blocks.iter_mut().zip((first..).step_by(LANES)) {
+            let (x, three) = (self.transpose(pulp::cast(*four)), self.inner_roots(roots, t));
+            let x = if FORWARD {
+                let [a, b, c, d] = self.split(x, three);
+                [self.to_word(a), self.to_word(b), self.to_word(c), self.to_word(d)]
+            } else {
+                self.join(x, three)
+            };
+            *four = pulp::cast(self.transpose(x));
         }
-    }
-
-    #[inline(always)]
-    fn join_innermost(self, values: &mut [u64], roots: &Roots, first: usize) {
-        for (four, t) in
-            values.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().zip((first..).step_by(LANES))
-        {
-            let three = self.inner_roots(roots, t);
-            let vectors = self.join(self.transpose(self.load(four)), three);
-            *four = pulp::cast(self.transpose(vectors));
-        }
-    }
-
-    #[inline(always)]
-    fn load(self, four: &[u64; 4 * LANES]) -> [__m256d; 4] {
-        pulp::cast(*four)
     }
 
     /// The roots of four blocks of four words, from t on, and of their halves.

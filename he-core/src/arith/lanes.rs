@@ -5,11 +5,17 @@
 //! FLINT's `fft_small`). No rounding survives: every function gives the residue that integers would, and takes
 //! time independent of the values, so secrets may pass through. Vectors in one call have one length.
 
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::{__m256d, __m256i};
+
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V3;
+
 use super::Modulus;
 use crate::kernel::centred_binomial_halves;
 
 /// 2^52: adding it moves an integer below 2^52 into the low bits of a double.
-const SHIFT: f64 = 4_503_599_627_370_496.0;
+pub(crate) const SHIFT: f64 = 4_503_599_627_370_496.0;
 const SHIFT_BITS: u64 = SHIFT.to_bits();
 
 /// Vector arithmetic modulo one prime.
@@ -20,9 +26,19 @@ pub(crate) struct Lanes {
     inverse: f64,
 }
 
+/// Words below 2^52 as floats.
 #[inline(always)]
 pub(crate) fn to_float(x: u64) -> f64 {
     f64::from_bits(x | SHIFT_BITS) - SHIFT
+}
+
+/// The same of four words, in a function that has the instructions.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn vector_to_float(simd: V3, words: __m256i) -> __m256d {
+    let shift = simd.avx._mm256_set1_pd(SHIFT);
+    let bits = simd.avx2._mm256_or_si256(words, simd.avx._mm256_castpd_si256(shift));
+    simd.avx._mm256_sub_pd(simd.avx._mm256_castsi256_pd(bits), shift)
 }
 
 impl Lanes {

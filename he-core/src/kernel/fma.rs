@@ -12,6 +12,7 @@ use pulp::x86::V3;
 
 use super::ahead::Ahead;
 use super::{BODY_WORDS, ROW_WORDS, ROWS_PER_CALL, Rows, TileSums};
+use crate::arith::lanes::{SHIFT, vector_to_float};
 use crate::arith::pack::{self, GROUP_BYTES};
 use crate::layout::{ABREAST, BODIES, GROUPS};
 
@@ -22,11 +23,10 @@ const PASS: usize = 4;
 /// Words of one group.
 type Words = [u64; 8];
 
-const TWO_52: f64 = 4_503_599_627_370_496.0;
 /// Added to a product below 2^100, it leaves a float of a known exponent, whose last bit is worth 2^48.
-const TWO_100: f64 = TWO_52 * 281_474_976_710_656.0;
+const TWO_100: f64 = SHIFT * 281_474_976_710_656.0;
 /// `1.5 * 2^52`: adding it to an integer of at most 2^51 with a sign leaves the integer in the low bits.
-const ROUNDER: f64 = 1.5 * TWO_52;
+const ROUNDER: f64 = 1.5 * SHIFT;
 
 /// Whether this machine has the instructions.
 pub(super) fn available() -> bool {
@@ -42,7 +42,7 @@ pub(super) fn add(sums: &mut TileSums, rows: &Rows<'_>) {
 
 /// The sum of products of which an accumulator holds these halves, after so many rows in so many calls: each row left the
 /// exponent of a product, each call a rounder.
-pub(super) fn total(low: u64, high: u64, (rows, calls): (u64, u64)) -> u128 {
+pub(super) fn total(low: u64, high: u64, rows: u64, calls: u64) -> u128 {
     let high = high.wrapping_sub(TWO_100.to_bits().wrapping_mul(rows));
     let low = low.wrapping_sub(ROUNDER.to_bits().wrapping_mul(calls)) as i64;
     (u128::from(high) << 48).wrapping_add_signed(low.into())
@@ -182,15 +182,6 @@ impl<const HALF: bool> Vector<HALF> {
         self.simd.avx._mm256_set_m128i(high, low)
     }
 
-    /// Words below 2^50 as floats.
-    #[inline(always)]
-    fn to_float(self, words: __m256i) -> __m256d {
-        let (avx, avx2) = (self.simd.avx, self.simd.avx2);
-        let exponent = avx._mm256_set1_pd(TWO_52);
-        let bits = avx2._mm256_or_si256(words, avx._mm256_castpd_si256(exponent));
-        avx._mm256_sub_pd(avx._mm256_castsi256_pd(bits), exponent)
-    }
-
     /// Adds group `g` of all rows.
     #[inline(always)]
     fn add(
@@ -260,7 +251,7 @@ impl<const HALF: bool> Vector<HALF> {
             for c in 0..C {
                 let words = self.unpack(&groups[c]);
                 totals[c] = self.simd.avx2._mm256_add_epi64(totals[c], words);
-                floats[c][slot] = self.to_float(words);
+                floats[c][slot] = vector_to_float(self.simd, words);
             }
         }
         for (c, total) in totals.into_iter().enumerate() {
@@ -275,7 +266,7 @@ impl<const HALF: bool> Vector<HALF> {
         for (mask, float) in masks.as_chunks::<ROW_WORDS>().0.iter().zip(floats) {
             let words = self.load(&mask.as_chunks().0[g]);
             total = self.simd.avx2._mm256_add_epi64(total, words);
-            *float = self.to_float(words);
+            *float = vector_to_float(self.simd, words);
         }
         self.store(&mut sums[g], total);
     }
@@ -286,7 +277,7 @@ impl<const HALF: bool> Vector<HALF> {
         let rows = d0.as_chunks::<ROW_WORDS>().0.iter().zip(d1.as_chunks::<ROW_WORDS>().0);
         for (factors, (d0, d1)) in factors.iter_mut().zip(rows) {
             let [d0, d1] = [self.load(&d0.as_chunks().0[g]), self.load(&d1.as_chunks().0[g])];
-            *factors = [self.to_float(d0), self.to_float(d1)];
+            *factors = [vector_to_float(self.simd, d0), vector_to_float(self.simd, d1)];
         }
     }
 
