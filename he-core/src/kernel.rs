@@ -8,8 +8,8 @@
 //! B1_k = sum b_(i,k) d1_i     A1 = sum a_i d1_i     S_A = sum a_i
 //! ```
 //!
-//! Products of 50-bit words are split at bit 52 and the halves added in 64-bit lanes, so nothing is reduced inside the
-//! loop. Engines, chosen at run time, give identical bits: AVX-512 IFMA, AVX2 with FMA, and portable.
+//! Products of 50-bit words are split in two (at bit 52, by the floating-point engine at bit 48) and the halves added in 64-bit
+//! lanes, so nothing is reduced inside the loop. Engines, chosen at run time, give identical bits: AVX-512 IFMA, AVX2 with FMA, and portable.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, clippy::indexing_slicing)] // audited: see its documentation
@@ -40,7 +40,8 @@ const PRODUCT_WORDS: usize = GROUPS * 4 * 8;
 /// Words from one of those to the next. As with [`ROW_WORDS`]: at a power of two a group of all bodies would share a few sets of the
 /// first-level cache, and stores to one body would seem to be what is loaded of the next.
 const BODY_WORDS: usize = PRODUCT_WORDS + LINE_BYTES / 8;
-/// Terms after which accumulators must be reduced: low halves gain less than 2^52 a term, `4095 * 2^52 + 2^50 < 2^64`.
+/// Terms after which accumulators must be reduced: of each engine's halves those that grow faster gain less than 2^52 a term,
+/// `4095 * 2^52 + 2^50 < 2^64`; a total is below 2^112, which [`Modulus::reduce_wide`] takes.
 const TERMS_PER_REDUCTION: u64 = 4095;
 /// Most rows in one call: what they bring (102 kB packed, 48 kB of masks and weights) and the accumulators (46 kB) stay in the
 /// second-level cache beside the rows that are fetched meanwhile.
@@ -99,9 +100,10 @@ impl Engine {
     }
 
     /// `acc = a b + acc mod p`, element by element; all slices have the same length, a multiple of eight, and hold words
-    /// below p. Constant time.
+    /// below p, a prime of [`crate::params::PRIMES`]. Constant time.
     pub fn multiply_add(self, modulus: Modulus, a: &[u64], b: &[u64], acc: &mut [u64]) {
         assert!(a.len() == acc.len() && b.len() == acc.len(), "slices of one length");
+        assert!(modulus.is_for_ciphertexts(), "a prime of ciphertexts");
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::multiply_add(modulus, a, b, acc),
@@ -163,8 +165,8 @@ impl Engine {
     }
 }
 
-/// Numbers that begin with a cache line, so that no vector of them lies in two.
-#[derive(Clone, Debug)]
+/// Numbers that begin with a cache line, so that no vector of them lies in two. Not `Clone`: where they begin is the allocation's.
+#[derive(Debug)]
 pub struct Aligned<T> {
     /// With room for the alignment.
     numbers: Vec<T>,
@@ -213,9 +215,9 @@ pub struct Rows<'a> {
     pub packed: &'a [u8],
     /// Row numbers within `packed` that take part.
     pub selected: &'a [u32],
-    /// Expanded masks: `[selected][ROW_WORDS]`, of which 128 are used.
+    /// Expanded masks: `[selected][ROW_WORDS]`, of which 128 are used, below the prime.
     pub masks: &'a [u64],
-    /// For each weight vector `d0` and `d1`, each laid out as the masks.
+    /// For each weight vector `d0` and `d1`, each laid out as the masks, words below 2^50.
     pub weights: &'a [(&'a [u64], &'a [u64])],
     /// Bodies that will be needed next, if they lie in memory: fetched into the cache meanwhile, no part of the sums.
     pub ahead: &'a [u8],
@@ -239,9 +241,10 @@ pub struct TileSums {
 }
 
 impl TileSums {
-    /// Empty sums for `bodies` bodies and `weights` weight vectors.
+    /// Empty sums for `bodies` bodies and `weights` weight vectors, modulo a prime of [`crate::params::PRIMES`].
     pub fn new(engine: Engine, modulus: Modulus, bodies: usize, weights: usize) -> Self {
         assert!(bodies <= BODIES, "at most {BODIES} bodies share a mask");
+        assert!(modulus.is_for_ciphertexts(), "a prime of ciphertexts");
         let columns = bodies + 1;
         let products = Aligned::new(weights * columns * BODY_WORDS);
         let sums = Aligned::new(columns * TILE);
@@ -310,8 +313,9 @@ impl TileSums {
         (2 * self.weights + 1) * (self.bodies + 1) * TILE
     }
 
-    /// Starts again from nothing, for `modulus`.
+    /// Starts again from nothing, for `modulus`, a prime as in [`TileSums::new`].
     pub fn begin(&mut self, modulus: Modulus) {
+        assert!(modulus.is_for_ciphertexts(), "a prime of ciphertexts");
         self.products.fill(0);
         self.sums.fill(0);
         (self.rows, self.calls, self.modulus) = (0, 0, modulus);

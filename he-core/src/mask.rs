@@ -2,7 +2,7 @@
 //!
 //! AES-128 in counter mode under a public per-object seed; the counter block names plane, limb, group, row and
 //! position, so any tile of any mask can be expanded alone. Words are 64-bit little-endian, cut to the bits of the prime (50, or 46); a word not
-//! below the prime is drawn again from the stream with the next retry number (one word in 10^8; in 10^6 for the primes of 46 bits).
+//! below the prime is drawn again from the stream with the next retry number (one word in 10^7 or fewer; in 10^6 for the primes of 46 bits).
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl MaskExpander {
     ///
     /// `first` and the length are even. In the NTT domain: a uniform mask may be drawn there directly.
     pub fn expand(&self, modulus: Modulus, index: MaskIndex, first: u32, words: &mut [u64]) {
-        debug_assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2));
+        assert!(first.is_multiple_of(2) && words.len().is_multiple_of(2), "whole blocks");
         let [low, high] = stream_of(index);
         let bound =
             self.cipher.fill([low, high | u64::from(first / 2) << 32], modulus.low(), words);
@@ -79,6 +79,7 @@ fn stream_of(index: MaskIndex) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ckks::params::SMALL_PRIMES;
     use crate::params::PRIMES;
 
     const INDEX: MaskIndex = MaskIndex { plane: 1, limb: 0, group: 2, row: 3 };
@@ -118,19 +119,29 @@ mod tests {
         );
     }
 
+    /// Of a prime of 46 bits: of those of 50 it would take a hundred times as many words to find one that is drawn again.
     #[test]
     fn words_above_the_prime_are_drawn_again() {
-        // A modulus of half the range makes every second word a retry.
-        let e = MaskExpander::new(MaskSeed([9; 16]));
-        let (mut once, mut reduced) = (vec![0; 1024], vec![0; 1024]);
-        e.expand(Modulus::new(PRIMES[0]), INDEX, 0, &mut once);
-        let half = Modulus::new((1 << 50) - (1 << 25) + 1);
-        e.expand(half, INDEX, 0, &mut reduced);
-        let mut word = half.low();
-        e.redraw(half, INDEX, 5, &mut word);
-        assert!(word < half.value() && reduced.iter().all(|&w| w < half.value()));
-        let mut again = half.low();
-        e.redraw(half, INDEX, 5, &mut again);
-        assert_eq!(word, again);
+        let m = Modulus::new(SMALL_PRIMES[25].0);
+        let e = MaskExpander::new(MaskSeed(core::array::from_fn(|i| i as u8)));
+        // First draws and those of retry 1: AES-128-ECB of their counter blocks, computed with OpenSSL.
+        for (row, position, first, again) in [
+            (449, 1572, 70_368_732_662_101, 51_896_367_262_662),
+            (843, 909, 70_368_711_566_779, 14_624_598_772_783),
+        ] {
+            let index = MaskIndex { row, ..INDEX };
+            let [low, high] = stream_of(index);
+            let mut drawn = vec![0; 2048];
+            e.cipher.fill([low, high], m.low(), &mut drawn);
+            assert!(drawn[position] == first && first >= m.value());
+            drawn[position] = again;
+            let mut whole = vec![0; 2048];
+            e.expand(m, index, 0, &mut whole);
+            assert_eq!(whole, drawn, "the others are as they were");
+            let tile = position / 128 * 128;
+            let mut part = vec![0; 128];
+            e.expand(m, index, tile as u32, &mut part);
+            assert_eq!(part, drawn[tile..][..128]);
+        }
     }
 }

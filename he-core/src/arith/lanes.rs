@@ -3,7 +3,8 @@
 //! A product of two residues is formed exactly as a pair of doubles `h + l` with a fused multiply-add, its quotient by p is
 //! estimated from `h`, and what is left is again exact (van der Hoeven, Lecerf and Quintin 2016, section 3; the same in
 //! FLINT's `fft_small`). No rounding survives: every function gives the residue that integers would, and takes
-//! time independent of the values, so secrets may pass through. Vectors in one call have one length.
+//! time independent of the values, so secrets may pass through (on processors with the instruction: elsewhere the fused operation is a
+//! function of the platform's, which promises bits, not time). Vectors in one call have one length.
 
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__m256d, __m256i};

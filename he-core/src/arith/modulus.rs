@@ -41,6 +41,11 @@ impl Modulus {
         self.c
     }
 
+    /// Whether p is a prime of ciphertexts, not only of finishing: the kernel folds with `c < 2^25`.
+    pub(crate) const fn is_for_ciphertexts(self) -> bool {
+        self.bits == LARGE && self.c < 1 << 25
+    }
+
     /// `x mod p` for `x < 2p`.
     #[inline(always)]
     pub const fn reduce_once(self, x: u64) -> u64 {

@@ -3,8 +3,7 @@
 //!
 //! # Audit
 //!
-//! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`] or is called by
-//!   [`super::Engine`], whose `Avx512` value [`super::Engine::detect`] creates only if [`available`].
+//! * Every `#[target_feature]` function is reached only through a safe wrapper that asserts [`available`].
 //! * All loads and stores go through [`load`], [`store`], [`load_packed`] and [`store_packed`], which take array references; the packed
 //!   ones touch exactly 50 bytes (masked lanes do not fault).
 //! * `ctr`, the counter-mode stream, touches memory through [`store`] and [`super::ctr::load_block`] alone.

@@ -90,9 +90,9 @@ fn fill(cipher: &Aes128, [low, mut high]: [u64; 2], keep: u64, words: &mut [u64]
             let block = u128::from_le_bytes(block.0);
             *pair = [block as u64 & keep, (block >> 64) as u64 & keep];
             largest = largest.max(pair[0]).max(pair[1]);
-            // What is drawn may be secret; the buffer is not left behind.
         }
     }
+    // What is drawn may be secret.
     blocks.iter_mut().for_each(|block| block.0.zeroize());
     largest
 }

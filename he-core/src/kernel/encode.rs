@@ -26,7 +26,7 @@ pub(crate) fn centred_binomial_halves(bits: u64) -> [u32; 2] {
 impl Engine {
     /// `out = delta * value + error mod p`, each error drawn from a word of `noise` ([`centred_binomial`]). Constant time.
     ///
-    /// `delta` is below p; all slices have the same length, a multiple of eight.
+    /// `delta` is below p, a prime of [`crate::params::PRIMES`]; all slices have the same length, a multiple of eight.
     pub fn encode(
         self,
         modulus: Modulus,
@@ -42,6 +42,7 @@ impl Engine {
                 && delta < modulus.value(),
             "slices of one length, a reduced scale"
         );
+        assert!(modulus.is_for_ciphertexts(), "a prime of ciphertexts");
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::encode(modulus, delta, values, noise, out),

@@ -5,6 +5,8 @@
 
 use core::arch::x86_64::*;
 
+use zeroize::Zeroize;
+
 use super::store;
 use crate::kernel::ctr::{RoundKeys, load_block};
 
@@ -70,6 +72,7 @@ fn fill(keys: &RoundKeys, low: u64, high: u64, keep: u64, words: &mut [u64]) -> 
             *r = l;
             largest = _mm512_max_epu64(largest, _mm512_set1_epi64(l as i64));
         }
+        last.zeroize(); // what is drawn may be secret
     }
     _mm512_reduce_max_epu64(largest)
 }
