@@ -11,6 +11,7 @@ pub use self::ledger::{AdmitError, Admitted, LedgerError, ShareLedger, ShareReco
 pub use self::refresh::combine_refreshed;
 use crate::arith::{Crt, Ring};
 use crate::codec::{CodecError, Header, Kind};
+use crate::layout::BODIES;
 use crate::params::Params;
 use crate::planner::Plan;
 use crate::public_key::{bulk_bytes, unpack_polynomials};
@@ -105,7 +106,26 @@ impl DecryptionShare {
     }
 }
 
-/// What a result unit holds, decrypted: an integer per body, channel and coefficient.
+/// The coefficients of a unit of totals that are read: in each channel the first so many, counted through the bodies. There
+/// stand the totals of the presence patterns (protocol section 5); of what stands elsewhere nobody learns anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Readable(usize);
+
+impl Readable {
+    /// Those of the object of totals with number `group`, of a job with so many presence patterns.
+    pub fn of_patterns(params: Params, patterns: u32, group: u32) -> Self {
+        let before = (group as usize).saturating_mul(BODIES * params.degree());
+        Self((patterns as usize).saturating_sub(before))
+    }
+
+    /// How many coefficients of a body, its first ones.
+    pub fn in_body(self, params: Params, body: usize) -> usize {
+        let before = body.saturating_mul(params.degree());
+        self.0.saturating_sub(before).min(params.degree())
+    }
+}
+
+/// What a result unit holds, decrypted: an integer per body, channel and coefficient; 0 where it was not read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnitValues {
     degree: usize,
@@ -169,17 +189,48 @@ pub fn combine(
     unit: &SwitchedUnit,
     shares: &[DecryptionShare],
 ) -> Result<UnitValues, CombineError> {
+    combine_where(ring, plan, unit, shares, |_, _| true)
+}
+
+/// As [`combine`], of a unit of totals whose shares are masked: reads the coefficients that are readable and no others.
+pub fn combine_readable(
+    ring: &Ring,
+    plan: &Plan,
+    unit: &SwitchedUnit,
+    shares: &[DecryptionShare],
+    readable: Readable,
+) -> Result<UnitValues, CombineError> {
+    let params = unit.params();
+    let read = |body, coefficient| coefficient < readable.in_body(params, body);
+    combine_where(ring, plan, unit, shares, read)
+}
+
+/// Combines what `read` says of body and coefficient.
+fn combine_where(
+    ring: &Ring,
+    plan: &Plan,
+    unit: &SwitchedUnit,
+    shares: &[DecryptionShare],
+    read: impl Fn(usize, usize) -> bool,
+) -> Result<UnitValues, CombineError> {
     let crt = Crt::new(unit.params());
     let (largest, noise_bound) = (plan.largest_result(), plan.noise_bound());
+    let (degree, channels) = (unit.params().degree(), unit.channels());
     let values = phases(ring, plan, unit, shares, ShareKind::Open)?
-        .map(|residues| match crt.decode(residues.iter().copied(), plan.scale()) {
-            Some((value, noise)) if value.abs() <= largest && noise.abs() <= noise_bound => {
-                Ok(value)
+        .enumerate()
+        .map(|(i, residues)| {
+            if !read(i / degree / channels, i % degree) {
+                return Ok(0);
             }
-            _ => Err(CombineError::OutOfRange),
+            match crt.decode(residues.iter().copied(), plan.scale()) {
+                Some((value, noise)) if value.abs() <= largest && noise.abs() <= noise_bound => {
+                    Ok(value)
+                }
+                _ => Err(CombineError::OutOfRange),
+            }
         })
         .collect::<Result<_, _>>()?;
-    Ok(UnitValues { degree: unit.params().degree(), channels: unit.channels(), values })
+    Ok(UnitValues { degree, channels, values })
 }
 
 /// Root mean square and largest noise of a decryption: distances of its phases from multiples of the scale.

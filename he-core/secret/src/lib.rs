@@ -23,5 +23,5 @@ pub use grant::make_switching_key;
 pub use keys::{DatasetKey, HolderKey, MasterKey};
 pub use masks::Masks;
 pub use seeds::{EncryptionSeeds, Entropy};
-pub use share::{ShareError, decryption_share, refresh_share, smudged_share};
+pub use share::{ShareError, decryption_share, refresh_share, smudged_share, totals_share};
 pub use totals::{Totals, encrypt_totals};

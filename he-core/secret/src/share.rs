@@ -1,10 +1,11 @@
 //! A holder's decryption share. Protocol section 6.
 
 use he_core::arith::Ring;
+use he_core::mask::{MaskExpander, MaskIndex, MaskSeed};
 use he_core::noise::Smudging;
 use he_core::params::Params;
 use he_core::result::SwitchedUnit;
-use he_core::share::{Admitted, C1Fingerprint, DecryptionShare, ShareKind};
+use he_core::share::{Admitted, C1Fingerprint, DecryptionShare, Readable, ShareKind};
 use he_core::{Digest, Plan};
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -66,6 +67,39 @@ pub fn smudged_share(
     let words: Vec<Vec<u64>> = each(admitted, unit)
         .into_par_iter()
         .map(|one| smudged(ring, key, admitted, smudging, &one))
+        .collect();
+    Ok(DecryptionShare::new(unit, ShareKind::Open, words.concat()))
+}
+
+/// A share that opens the readable coefficients of an admitted unit of totals and no others: [`smudged_share`] plus, on every
+/// other coefficient, a word uniform modulo Q.
+///
+/// The mask of one honest holder hides these coefficients whatever the ciphertext is: nobody can check what a site encrypted
+/// as its totals (decision record 0037). Masks are functions of the same inputs as the noise, from keys of their own.
+///
+/// # Errors
+///
+/// If `unit` or the key is not what was admitted.
+pub fn totals_share(
+    ring: &Ring,
+    key: &HolderKey,
+    admitted: &Admitted,
+    unit: &SwitchedUnit,
+    readable: Readable,
+) -> Result<DecryptionShare, ShareError> {
+    let smudging = check(ring, key, admitted, unit, ShareKind::Open)?;
+    let (params, channels) = (ring.params(), unit.channels());
+    let words: Vec<Vec<u64>> = each(admitted, unit)
+        .into_par_iter()
+        .enumerate()
+        .map(|(number, one)| {
+            let mut share = smudged(ring, key, admitted, smudging, &one);
+            let mut mask = uniform(key, params, &one, readable.in_body(params, number / channels));
+            ring.forward(&mut mask);
+            add(params, &mask, &mut share);
+            mask.zeroize();
+            share
+        })
         .collect();
     Ok(DecryptionShare::new(unit, ShareKind::Open, words.concat()))
 }
@@ -155,6 +189,20 @@ fn smudged(
     ring.forward(&mut share);
     multiply_add(params, one.c1, &key.secret.0, &mut share);
     share
+}
+
+/// Words uniform below each prime, for every coefficient but the first `zeros`; not transformed.
+fn uniform(key: &HolderKey, params: Params, one: &One<'_>, zeros: usize) -> Vec<u64> {
+    let mut mask_key = derive(key, "hegwas v1 mask of an opening share of totals", one);
+    let expander = MaskExpander::new(MaskSeed(Digest(mask_key).short()));
+    mask_key.zeroize();
+    let mut mask = vec![0; params.words()];
+    let limbs = mask.chunks_exact_mut(params.degree());
+    for ((limb, modulus), words) in (0..).zip(params.moduli()).zip(limbs) {
+        expander.expand(modulus, MaskIndex { plane: 0, limb, group: 0, row: 0 }, 0, words);
+        words.iter_mut().take(zeros).for_each(|word| *word = 0);
+    }
+    mask
 }
 
 /// A key bound to the holder's secret, the purpose, the exact `C1` and the job for which it was shared first.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
 mod ceremony;
+mod masked;
 mod refresh;
 mod results;
 mod shares;
