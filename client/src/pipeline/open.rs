@@ -8,7 +8,7 @@ use gwas::wire::{ChunkRef, JobResult, Participation, PlaneKind, SharePhase, Stud
 use he_core::Params;
 use he_core::arith::Ring;
 use he_core::result::SwitchedUnit;
-use he_core::share::{DecryptionShare, UnitValues, combine};
+use he_core::share::{DecryptionShare, Readable, UnitValues, combine, combine_readable};
 use he_core_secret::{HolderKey, decryption_share};
 
 use crate::console::Progress;
@@ -61,7 +61,7 @@ pub(super) fn open(
 ) -> Result<Opened> {
     let packing = Packing::new(study.variants, ring.params().degree()).map_err(Error::corrupt)?;
     check_units(study, result, &packing)?;
-    let read = reader(ring, study, result, (fetch, opener), progress);
+    let read = reader(ring, (study, inputs), result, (fetch, opener), progress);
     let denominators = denominators(ring, (study, inputs), result, &read)?;
     let mut variants = vec![VariantSums::default(); study.variants as usize];
     for unit in &result.units {
@@ -87,10 +87,10 @@ pub(super) fn open(
     Ok(Opened { people, cases, variants })
 }
 
-/// Decrypts the object of a unit.
+/// Decrypts the object of a unit. Of totals that several holders shared only the presence patterns can be read.
 fn reader<'a>(
     ring: &'a Ring,
-    study: &'a Study,
+    (study, inputs): (&'a Study, &'a Inputs),
     result: &JobResult,
     (fetch, opener): (&'a Fetch<'_>, &'a Opener<'_>),
     progress: &'a Progress,
@@ -107,7 +107,13 @@ fn reader<'a>(
             Opener::Shares(shares) => shares(chunk, &unit)?,
         };
         progress.inc(1);
-        combine(ring, &study.plan, &unit, &shares).map_err(Error::corrupt)
+        let values = if plane == JobResult::TOTALS_PLANE && study.is_shared() {
+            let readable = Readable::of_patterns(ring.params(), inputs.presence.patterns(), group);
+            combine_readable(ring, &study.plan, &unit, &shares, readable)
+        } else {
+            combine(ring, &study.plan, &unit, &shares)
+        };
+        values.map_err(Error::corrupt)
     }
 }
 
@@ -120,7 +126,7 @@ pub(super) fn open_totals(
     opener: &Opener<'_>,
     progress: &Progress,
 ) -> Result<Denominators> {
-    let read = reader(ring, about.0, result, (fetch, opener), progress);
+    let read = reader(ring, about, result, (fetch, opener), progress);
     denominators(ring, about, result, &read)
 }
 
@@ -174,7 +180,7 @@ fn read_totals(
                 (Ok(people), Ok(cases)) if fits && pattern < patterns => {
                     of_pattern.push(Group { people, cases });
                 }
-                // Past the last pattern there is nothing, and nobody.
+                // Past the last pattern there is nothing, and nobody; what several holders shared is not read there.
                 (Ok(0), Ok(0)) if fits => {}
                 _ => return Err(no_count()),
             }

@@ -10,8 +10,8 @@ use he_core::arith::Ring;
 use he_core::ceremony::share_round;
 use he_core::codec::{Header, Kind};
 use he_core::result::SwitchedUnit;
-use he_core::share::{Admitted, DecryptionShare, ShareKind, UnitValues, combine};
-use he_core_secret::{HolderKey, decryption_share, smudged_share};
+use he_core::share::{Admitted, DecryptionShare, ShareKind, UnitValues, combine, combine_readable};
+use he_core_secret::{HolderKey, decryption_share, smudged_share, totals_share};
 
 use super::finish::{Finisher, finished_of};
 use super::inputs::{Inputs, result_of};
@@ -119,7 +119,8 @@ impl Holder<'_> {
             SharePhase::Totals | SharePhase::Sums => {
                 let mut commitments = Vec::new();
                 for (chunk, plane, group) in result.objects(phase) {
-                    let (_, share) = self.share_of(&result, &chunk, (plane, group), true)?;
+                    let place = (plane, group);
+                    let (_, share) = self.share_of(&inputs, &result, &chunk, place, true)?;
                     let commitment = self.key.commit_share(&party, chunk.digest, &share);
                     commitments.push(commitment.to_bytes());
                 }
@@ -187,7 +188,7 @@ impl Holder<'_> {
         id: Digest,
     ) -> Result<Vec<GroupSize>> {
         let totals = match self.study.message.is_shared() {
-            true => self.shared_totals(result, id)?,
+            true => self.shared_totals(inputs, result, id)?,
             false => self.own_totals(result)?,
         };
         self.policy.with(&self.study.message).check_totals(inputs, &totals)
@@ -205,7 +206,12 @@ impl Holder<'_> {
         Ok(totals)
     }
 
-    fn shared_totals(&self, result: &JobResult, id: Digest) -> Result<Vec<UnitValues>> {
+    fn shared_totals(
+        &self,
+        inputs: &Inputs,
+        result: &JobResult,
+        id: Digest,
+    ) -> Result<Vec<UnitValues>> {
         let subject = Subject { client: self.client, study: &self.study, result, id, values: &[] };
         let received = Received::load(subject, SharePhase::Totals)?;
         let plan = &self.study.message.plan;
@@ -213,7 +219,8 @@ impl Holder<'_> {
         for (chunk, plane, group) in result.objects(SharePhase::Totals) {
             let unit = self.unit(result, &chunk, (plane, group))?;
             let shares = received.of_unit(&chunk, &unit)?;
-            totals.push(combine(&self.ring, plan, &unit, &shares).map_err(Error::corrupt)?);
+            let values = combine_readable(&self.ring, plan, &unit, &shares, inputs.readable(group));
+            totals.push(values.map_err(Error::corrupt)?);
         }
         Ok(totals)
     }
@@ -230,10 +237,12 @@ impl Holder<'_> {
             .map_err(Error::corrupt)
     }
 
-    /// The holder's share of a result object whose bytes the holder has recomputed (its digest stands in the checked result).
+    /// The holder's share of a result object whose bytes the holder has recomputed (its digest stands in the checked result);
+    /// of totals it opens the presence patterns alone.
     /// Leave to share is written down if it is `new`, and must have been before if not.
     fn share_of(
         &mut self,
+        inputs: &Inputs,
         result: &JobResult,
         chunk: &ChunkRef,
         place: (u8, u32),
@@ -245,8 +254,14 @@ impl Holder<'_> {
             if new { write(record) } else { Err(unknown()) }
         });
         let admitted = admitted.map_err(Error::input)?;
-        let share = smudged_share(&self.ring, &self.key, &admitted, &unit).map_err(Error::input)?;
-        Ok((admitted, share))
+        let (ring, key) = (&self.ring, &self.key);
+        let share = match place {
+            (JobResult::TOTALS_PLANE, group) => {
+                totals_share(ring, key, &admitted, &unit, inputs.readable(group))
+            }
+            _ => smudged_share(ring, key, &admitted, &unit),
+        };
+        Ok((admitted, share.map_err(Error::input)?))
     }
 
     /// Shares a phase, now that everybody has committed.
@@ -290,7 +305,8 @@ impl Holder<'_> {
             let object = match values.get(number) {
                 Some((_, share)) => share.to_bytes(&chunk.digest),
                 None => {
-                    let (_, share) = self.share_of(&result, &chunk, (plane, group), false)?;
+                    let place = (plane, group);
+                    let (_, share) = self.share_of(&inputs, &result, &chunk, place, false)?;
                     share.to_bytes(chunk.digest.short())
                 }
             };

@@ -10,6 +10,7 @@ use gwas::wire::{
 };
 use he_core::Digest;
 use he_core::codec::Message;
+use he_core::share::Readable;
 
 use super::differences::Contribution;
 use crate::net::{Client, Collection};
@@ -112,6 +113,11 @@ impl Inputs {
     /// People who take part, as far as everybody can see.
     pub(in crate::pipeline) fn people(&self) -> u64 {
         self.people.iter().map(|people| u64::from(*people)).sum()
+    }
+
+    /// The coefficients of the job's totals object `group` that are meant to be read: one for each presence pattern.
+    pub(super) fn readable(&self, group: u32) -> Readable {
+        Readable::of_patterns(self.params(), self.presence.patterns(), group)
     }
 
     /// Adds one input.

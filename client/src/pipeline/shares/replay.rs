@@ -91,7 +91,9 @@ impl Replay<'_> {
                 Input::Totals(totals) => {
                     let object = totals.units.iter().find(|u| (u.plane, u.group) == (plane, group));
                     let object = object.ok_or_else(|| unusable("totals lack a unit"))?;
-                    self.encrypted(&object.chunk, plane, group)?
+                    let bodies = self.inputs.study.message.shape().bodies(group);
+                    let shape = (bodies, SharePhase::Sums);
+                    self.encrypted(&object.chunk, (plane, group), shape)?
                 }
             };
             self.add(&mut sum, unit)?;
@@ -160,7 +162,8 @@ impl Replay<'_> {
             }
             Input::Totals(totals) => {
                 let Totals { totals, .. } = totals.as_ref();
-                let unit = self.encrypted(totals, JobResult::TOTALS_PLANE, 0)?;
+                let place = (JobResult::TOTALS_PLANE, 0);
+                let unit = self.encrypted(totals, place, (1, SharePhase::Totals))?;
                 Ok(Constants::Encrypted(unit))
             }
         }
@@ -197,12 +200,28 @@ impl Replay<'_> {
             .map_err(Error::corrupt)
     }
 
-    /// A site's encrypted totals of that place.
-    fn encrypted(&self, chunk: &ChunkRef, plane: u8, group: u32) -> Result<SwitchedUnit> {
+    /// A site's encrypted totals of that place, which must have that many bodies and the channels of that phase: nobody but the
+    /// server has looked at them before, and every ciphertext more would be decrypted too.
+    fn encrypted(
+        &self,
+        chunk: &ChunkRef,
+        (plane, group): (u8, u32),
+        (bodies, phase): (u32, SharePhase),
+    ) -> Result<SwitchedUnit> {
         let bytes = self.client.get_chunk(chunk)?;
         let (params, study) = (self.ring.params(), self.inputs.study.id);
         let totals = EncryptedTotals::from_bytes(&bytes, params, study, plane, group);
-        Ok(totals.map_err(Error::corrupt)?.into_unit())
+        let unit = totals.map_err(Error::corrupt)?.into_unit();
+        let found = (unit.bodies(), unit.channels());
+        let channels = self.inputs.study.message.channels(phase);
+        if found == (bodies as usize, channels as usize) {
+            return Ok(unit);
+        }
+        Err(Error::corrupt(format_args!(
+            "encrypted totals {} have {} bodies and {} channels where the study has {bodies} and {channels}",
+            chunk.digest, found.0, found.1
+        ))
+        .with_remedy("share nothing; run the job without that contribution"))
     }
 
     fn add(&self, sum: &mut Option<SwitchedUnit>, unit: SwitchedUnit) -> Result<()> {

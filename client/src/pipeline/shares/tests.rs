@@ -244,6 +244,7 @@ fn load(key: &Path) -> Identity {
 }
 
 mod finishing;
+mod totals;
 
 #[test]
 fn a_consortium_from_invitation_to_table() {
