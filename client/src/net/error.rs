@@ -62,6 +62,18 @@ pub enum NetError {
         /// The limit.
         limit: u64,
     },
+    /// An object is named as longer than its kind may be.
+    #[error("{digest} is named as {what} of {length} bytes; none is longer than {limit} bytes")]
+    TooLarge {
+        /// What it should be.
+        what: &'static str,
+        /// Its name.
+        digest: Digest,
+        /// The length that was named, in bytes.
+        length: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// An answer is not what it should be.
     #[error("the answer to {what} is not what the protocol says: {reason}")]
     Malformed {
@@ -113,6 +125,7 @@ impl NetError {
             Self::TooLong { .. } | Self::Malformed { .. } => {
                 "check that the address is that of a hegwas server of this version".into()
             }
+            Self::TooLarge { .. } => "tell who made the manifest that names it; nothing was downloaded".into(),
             Self::WrongDigest { .. } | Self::BadObject { .. } => {
                 "do not trust this server's store; ask its operator to check it".into()
             }
@@ -131,6 +144,7 @@ impl NetError {
             Self::Status { status, .. } if (400..500).contains(status) => Exit::Refused,
             Self::Refused { .. } | Self::Status { .. } => Exit::Network,
             Self::TooLong { .. }
+            | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::WrongDigest { .. }
             | Self::BadObject { .. } => Exit::Corrupt,

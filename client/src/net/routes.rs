@@ -18,6 +18,8 @@ pub(super) const MAX_LIST: u64 = 64 << 20;
 pub(super) const MAX_STATUS: u64 = 64 << 10;
 /// Longest panel text in bytes.
 const MAX_PANEL: u64 = 4 << 30;
+/// Longest object that a server stores as a chunk, of whatever kind, by its own default.
+const MAX_CHUNK: u64 = (64 << 20) + HEADER_LEN as u64;
 /// Digests in one question.
 const MAX_QUERY: usize = 10_000;
 
@@ -109,11 +111,32 @@ impl Client {
         Ok(self.send(&call)?.status == 201)
     }
 
-    /// Downloads a chunk and checks length and digest.
+    /// Downloads a chunk of a kind that is not known yet, and checks length and digest.
     ///
     /// # Errors
-    /// As every request, and when the bytes are other ones.
+    /// As every request; when it is named as longer than any chunk, before anything is asked for; when the bytes are other ones.
     pub fn get_chunk(&self, chunk: &ChunkRef) -> Result<Vec<u8>, NetError> {
+        self.get_within(chunk, ("a chunk", MAX_CHUNK))
+    }
+
+    /// Downloads a chunk that is to be of this kind, and checks length and digest; its header is for the caller to check.
+    ///
+    /// # Errors
+    /// As those of [`Client::get_chunk`], with the limit of the kind.
+    pub fn get_chunk_of(&self, kind: Kind, chunk: &ChunkRef) -> Result<Vec<u8>, NetError> {
+        self.get_within(chunk, (kind.name(), kind.limit() + HEADER_LEN as u64))
+    }
+
+    /// The length is written by whoever named the chunk: it is no limit before it is within one.
+    fn get_within(
+        &self,
+        chunk: &ChunkRef,
+        (what, limit): (&'static str, u64),
+    ) -> Result<Vec<u8>, NetError> {
+        let ChunkRef { digest, length } = *chunk;
+        if length > limit {
+            return Err(NetError::TooLarge { what, digest, length, limit });
+        }
         let bytes = self.get_object_bytes(&chunk.digest, chunk.length)?;
         if bytes.len() as u64 == chunk.length {
             Ok(bytes)

@@ -14,6 +14,8 @@ use super::{Client, NetError};
 const VALID: u64 = 120;
 /// Longest problem document in bytes.
 const MAX_PROBLEM: u64 = 64 << 10;
+/// Memory in bytes that an announced length alone gets; more comes as bytes arrive.
+const RESERVED: u64 = 64 << 10;
 /// Longest text of a server that is shown.
 const MAX_TEXT: usize = 2000;
 
@@ -160,9 +162,9 @@ impl Client {
         if announced > limit {
             return Err(too_long().into());
         }
-        let mut body = Vec::with_capacity(announced as usize);
+        let mut body = Vec::with_capacity(announced.min(RESERVED) as usize);
         let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
-        reader.take(limit + 1).read_to_end(&mut body).map_err(|e| Failed {
+        reader.take(limit.saturating_add(1)).read_to_end(&mut body).map_err(|e| Failed {
             error: NetError::Unreachable {
                 url: self.url.origin().target_uri(&call.path),
                 reason: e.to_string(),

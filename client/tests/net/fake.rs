@@ -22,7 +22,7 @@ impl Request {
     }
 }
 
-/// What to answer: a whole HTTP response, or nothing (the connection breaks).
+/// What to answer: a whole HTTP response, after which the connection breaks if it says so, or nothing (it breaks at once).
 pub type Answer = Option<Vec<u8>>;
 
 pub fn ok(status: u16, kind: &str, body: &[u8]) -> Answer {
@@ -77,7 +77,12 @@ fn serve(
     while let Some(request) = read(&mut reader, authority, nonces) {
         log.lock().unwrap().push(request.line());
         match handler(&request) {
-            Some(response) => stream.write_all(&response).unwrap_or(()),
+            Some(response) => {
+                stream.write_all(&response).unwrap_or(());
+                if response.windows(17).any(|word| word == b"connection: close") {
+                    return stream.shutdown(std::net::Shutdown::Both).unwrap_or(());
+                }
+            }
             None => return stream.shutdown(std::net::Shutdown::Both).unwrap_or(()),
         }
     }

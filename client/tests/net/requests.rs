@@ -121,6 +121,39 @@ fn unknown_lengths_are_limited_too() {
 }
 
 #[test]
+fn no_memory_is_given_to_a_length_that_somebody_wrote() {
+    // A server that promises as much as the chunk's length says, and breaks off.
+    let promise = |_: &super::fake::Request| {
+        Some(format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\nx", 60u64 << 20).into_bytes())
+    };
+    let fake = Fake::start(promise);
+    let client = client(&fake.url, 1);
+    let digest = Digest::of(b"wanted");
+    let header = he_core::codec::HEADER_LEN as u64;
+    for length in [u64::MAX, 1 << 62, 1 << 40, (64 << 20) + header + 1] {
+        let said = client.get_chunk(&ChunkRef { digest, length }).unwrap_err();
+        assert_eq!(said.exit(), Exit::Corrupt);
+        assert!(said.to_string().contains(&format!("a chunk of {length} bytes")), "{said}");
+        assert!(said.to_string().contains(&digest.to_string()), "{said}");
+    }
+    let kind = he_core::codec::Kind::GenotypeChunk;
+    let over = ChunkRef { digest, length: kind.limit() + header + 1 };
+    let said = client.get_chunk_of(kind, &over).unwrap_err();
+    assert!(matches!(said, NetError::TooLarge { what: "a genotype chunk", .. }), "{said}");
+    assert_eq!(fake.count("GET"), 0, "nothing was asked for");
+    // Announced beyond the limit, at whatever size: refused before a byte is kept.
+    let most = ChunkRef { digest, length: kind.limit() + header };
+    let said = client.get_chunk_of(kind, &most).unwrap_err();
+    assert!(matches!(said, NetError::TooLong { .. }), "{said}");
+    // Announced within the limit, and not sent: there is no room for that, and none is made.
+    for promised in [1 << 40, u64::MAX] {
+        let head = format!("HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: {promised}");
+        let fake = Fake::start(move |_| Some(format!("{head}\r\n\r\nx").into_bytes()));
+        assert!(super::client(&fake.url, 1).get_object_bytes(&digest, u64::MAX).is_err());
+    }
+}
+
+#[test]
 fn a_job_is_followed_through_broken_streams() {
     let job = Digest::of(b"job");
     let status = move |state, done| JobStatus {

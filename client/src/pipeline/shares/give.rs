@@ -231,7 +231,7 @@ impl Holder<'_> {
         chunk: &ChunkRef,
         (plane, group): (u8, u32),
     ) -> Result<SwitchedUnit> {
-        let bytes = self.client.get_chunk(chunk)?;
+        let bytes = self.client.get_chunk_of(Kind::ResultUnit, chunk)?;
         let params = self.ring.params();
         SwitchedUnit::from_bytes(&bytes, params, result.job.short(), plane, group)
             .map_err(Error::corrupt)

@@ -203,7 +203,7 @@ impl<'a> Received<'a> {
         let mut reveals = Vec::with_capacity(self.sealed.len());
         for (holder, chunks) in &self.sealed {
             let chunk = chunks.get(number).ok_or_else(|| culprit(holder, "shared too little"))?;
-            let bytes = self.subject.client.get_chunk(chunk)?;
+            let bytes = self.subject.client.get_chunk_of(Kind::SealedShare, chunk)?;
             let opened = self.unseal(&bytes, number);
             let opened =
                 opened.ok_or_else(|| culprit(holder, "sealed something that does not open"))?;

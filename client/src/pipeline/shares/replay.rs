@@ -195,7 +195,7 @@ impl Replay<'_> {
     }
 
     fn key(&self, rows: &Rows) -> Result<SwitchingKey> {
-        let bytes = self.client.get_chunk(&rows.key)?;
+        let bytes = self.client.get_chunk_of(Kind::SwitchingKey, &rows.key)?;
         SwitchingKey::from_bytes(&bytes, self.ring.params(), self.inputs.study.id)
             .map_err(Error::corrupt)
     }
@@ -208,7 +208,7 @@ impl Replay<'_> {
         (plane, group): (u8, u32),
         (bodies, phase): (u32, SharePhase),
     ) -> Result<SwitchedUnit> {
-        let bytes = self.client.get_chunk(chunk)?;
+        let bytes = self.client.get_chunk_of(Kind::EncryptedTotals, chunk)?;
         let (params, study) = (self.ring.params(), self.inputs.study.id);
         let totals = EncryptedTotals::from_bytes(&bytes, params, study, plane, group);
         let unit = totals.map_err(Error::corrupt)?.into_unit();

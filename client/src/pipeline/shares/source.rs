@@ -52,7 +52,7 @@ impl<'a> Downloaded<'a> {
     }
 
     fn fetch(&self, chunk: &Chunk) -> io::Result<()> {
-        let bytes = self.client.get_chunk(&chunk.named).map_err(io::Error::other)?;
+        let bytes = self.client.get_chunk_of(self.kind, &chunk.named).map_err(io::Error::other)?;
         let body = self.check(&bytes, &chunk.spec).ok_or_else(|| {
             let text = format!("chunk {} is not one of its dataset", chunk.named.digest);
             io::Error::new(io::ErrorKind::InvalidData, text)
