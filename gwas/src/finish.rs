@@ -259,9 +259,9 @@ pub struct KeyContributions {
 }
 
 impl KeyContributions {
-    /// Longest reveal of contributions in bytes: a header, what opens the commitment, and both objects with their headers.
+    /// Longest reveal of contributions in bytes: a header, what opens the commitment, a signature, and both objects with their headers.
     pub const REVEAL_LIMIT: u64 =
-        Kind::PublicShare.limit() + Kind::CkksPublicShare.limit() + 64 + 3 * HEADER_LEN as u64;
+        Kind::PublicShare.limit() + Kind::CkksPublicShare.limit() + 128 + 3 * HEADER_LEN as u64;
 
     /// Reads what a holder revealed.
     ///

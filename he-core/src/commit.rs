@@ -2,7 +2,9 @@
 //!
 //! Whoever reveals last could otherwise choose the joint key or the decrypted value. Each party first publishes a digest
 //! that binds and hides its object; objects are revealed when all digests are in, and a reveal names the digests that its
-//! party saw, so that showing different ones to different parties is noticed.
+//! party saw, so that showing different ones to different parties is noticed. Whoever carries a reveal could put other digests
+//! there, so a reveal is signed: that of a key has a signature inside, that of a share travels inside of a signed message. And a party
+//! answers one set of commitments for ever: who may be asked twice has promised nothing.
 
 use crate::codec::{CodecError, Header, Kind};
 use crate::digest::Digest;
@@ -11,7 +13,8 @@ use crate::digest::Digest;
 pub const MAX_PARTIES: usize = 64;
 /// Most bytes of a party's name.
 pub const MAX_PARTY_BYTES: usize = 256;
-const REVEAL_PREFIX: usize = 64;
+/// Bytes of a signature.
+const SIGNATURE: usize = 64;
 
 /// What is committed to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -35,6 +38,11 @@ impl Purpose {
             Self::PublicKey => 1,
             Self::Share => 2,
         }
+    }
+
+    /// Whether a reveal carries its party's signature.
+    fn is_signed(self) -> bool {
+        self == Self::PublicKey
     }
 }
 
@@ -105,6 +113,8 @@ pub struct Reveal {
     /// Digest of the commitments that the party saw.
     seen: Digest,
     nonce: [u8; 32],
+    /// Of a key: what the party signed with.
+    signature: [u8; SIGNATURE],
     object: Vec<u8>,
 }
 
@@ -116,22 +126,41 @@ impl core::fmt::Debug for Reveal {
 }
 
 impl Reveal {
-    /// Reveals `object` to those who made `commitments`.
+    /// Reveals `object` to those who made `commitments`. That of a key has to be [`signed`](Self::signed).
     pub fn new(commitments: &Commitments, nonce: [u8; 32], object: Vec<u8>) -> Self {
-        Self { round: commitments.round, seen: commitments.digest(), nonce, object }
+        let (round, seen) = (commitments.round, commitments.digest());
+        Self { round, seen, nonce, signature: [0; SIGNATURE], object }
+    }
+
+    /// Signs it: `sign` receives the 32 bytes to sign. Nothing changes of a share, whose reveal has no signature of its own.
+    #[must_use]
+    pub fn signed(mut self, sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE]) -> Self {
+        if self.round.purpose.is_signed() {
+            self.signature = sign(&self.signing_input());
+        }
+        self
+    }
+
+    /// What is signed: the round, the commitments that were seen, nonce and object.
+    fn signing_input(&self) -> [u8; 32] {
+        let parts =
+            [self.round.subject.0, self.seen.0, self.nonce, Digest::of(&self.object).0].concat();
+        Digest::derive("hegwas v1 key reveal", &parts).0
     }
 
     /// The object.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let header = self.round.header(Kind::Reveal, REVEAL_PREFIX + self.object.len());
-        [&header.to_bytes()[..], &self.seen.0, &self.nonce, &self.object].concat()
+        let signature: &[u8] = if self.round.purpose.is_signed() { &self.signature } else { &[] };
+        let body = [&self.seen.0, &self.nonce, signature, &self.object].concat();
+        [&self.round.header(Kind::Reveal, body.len()).to_bytes()[..], &body].concat()
     }
 
     /// Reads a reveal of that round; the revealed object is read by whoever knows its kind.
     pub fn from_bytes(bytes: &[u8], round: Round) -> Result<Self, CodecError> {
-        let Parts { header, seen, nonce, object } = Parts::of(bytes)?;
+        let Parts { header, seen, nonce, signature, object } = Parts::of(bytes)?;
         round.expect(&header)?;
-        Ok(Self { round, seen: Digest(*seen), nonce: *nonce, object: object.to_vec() })
+        let (seen, nonce, object) = (Digest(*seen), *nonce, object.to_vec());
+        Ok(Self { round, seen, nonce, signature: *signature, object })
     }
 }
 
@@ -150,16 +179,22 @@ struct Parts<'a> {
     /// Digest of the commitments that were seen.
     seen: &'a [u8; 32],
     nonce: &'a [u8; 32],
+    signature: &'a [u8; SIGNATURE],
     object: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self, CodecError> {
         let (header, body) = Header::split(bytes, Kind::Reveal)?;
-        let short = || CodecError::Counts("a reveal has 64 bytes before the object");
+        let short = || CodecError::Counts("a reveal has 64 bytes before the object, of a key 128");
         let (seen, rest) = body.split_first_chunk().ok_or_else(short)?;
-        let (nonce, object) = rest.split_first_chunk().ok_or_else(short)?;
-        Ok(Self { header, seen, nonce, object })
+        let (nonce, rest) = rest.split_first_chunk().ok_or_else(short)?;
+        let (signature, object) = if header.counts[0] == Purpose::PublicKey.code() {
+            rest.split_first_chunk().ok_or_else(short)?
+        } else {
+            (&[0; SIGNATURE], rest)
+        };
+        Ok(Self { header, seen, nonce, signature, object })
     }
 }
 
@@ -208,6 +243,11 @@ pub enum RoundError {
          going on"
     )]
     Equivocation(String),
+    /// A reveal of a key that its party did not sign.
+    #[error(
+        "what is said to be revealed by {0} is not signed by {0}: somebody answers in its name"
+    )]
+    Forged(String),
 }
 
 /// The commitments of all parties of a round: there is no value of this type while one is missing.
@@ -268,7 +308,29 @@ impl Commitments {
         Digest::derive("hegwas v1 commitments", &text)
     }
 
-    /// Checks what one party revealed and returns its object.
+    /// Checks what one party revealed of a key, its signature included, and returns its object. `is_signed` says whether the party has
+    /// signed a text so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_one`]; if the party did not sign it.
+    pub fn open_signed(
+        &self,
+        party: &str,
+        bytes: &[u8],
+        is_signed: impl FnOnce(&str, &[u8], &[u8; SIGNATURE]) -> bool,
+    ) -> Result<Vec<u8>, RoundError> {
+        let reveal = Reveal::from_bytes(bytes, self.round)
+            .map_err(|source| RoundError::Malformed { party: party.to_owned(), source })?;
+        let object = self.open_one(party, bytes)?;
+        if is_signed(party, &reveal.signing_input(), &reveal.signature) {
+            Ok(object)
+        } else {
+            Err(RoundError::Forged(party.to_owned()))
+        }
+    }
+
+    /// Checks what one party revealed and returns its object. A signature is for [`Self::open_signed`] to check.
     ///
     /// # Errors
     ///

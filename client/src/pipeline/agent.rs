@@ -147,7 +147,7 @@ fn round(
     told: &mut HashSet<(Digest, String)>,
 ) -> Result<Option<Error>> {
     verify_log(holder.client, &args.study, &args.key.key)?;
-    while let Some(done) = ceremony::step(holder.client, &args.study)? {
+    while let Some(done) = ceremony::step(holder.client, &args.study, &args.key.key)? {
         report(holder, None, done)?;
     }
     let status = holder.client.study_status(&args.study)?;

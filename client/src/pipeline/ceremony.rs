@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 use gwas::wire::draft::Role;
 use gwas::wire::status::{Action, StudyPhase, StudyStatus, Todo};
@@ -14,6 +15,7 @@ use he_core_secret::HolderKey;
 use super::draft::check_draft;
 use super::make::client;
 use super::remote;
+use super::shares::Promises;
 use super::study::sign as sign_message;
 use crate::cli::common::IdArgs;
 use crate::cli::study::SignArgs;
@@ -210,15 +212,16 @@ fn what(action: Action) -> &'static str {
 
 pub(super) fn advance(args: &IdArgs, console: &Console) -> Result<()> {
     let client = client(&args.server, &args.key)?;
-    while let Some(done) = step(&client, &args.id)? {
+    while let Some(done) = step(&client, &args.id, &args.key.key)? {
         console.note(done);
     }
     let status = client.study_status(&args.id)?;
     console.print_either(&status, |status| status_in_words(status, &client.did()))
 }
 
-/// Does the caller's next step in the making of the key, if it is its turn; what was done.
-pub(super) fn step(client: &Client, id: &Digest) -> Result<Option<&'static str>> {
+/// Does the caller's next step in the making of the key, if it is its turn; what was done. What was said before is remembered beside
+/// the key file.
+pub(super) fn step(client: &Client, id: &Digest, file: &Path) -> Result<Option<&'static str>> {
     let me = client.did();
     let status = client.study_status(id)?;
     let mine = status.todo.iter().find(|todo| todo.party == me && todo.job.is_none());
@@ -234,6 +237,7 @@ pub(super) fn step(client: &Client, id: &Digest) -> Result<Option<&'static str>>
     let object = remote::contribution(master, &ring, &key, &study.message);
     if action == Some(Action::Commit) {
         let commitment = key.commit(key_round(*id), &party, &object).to_bytes();
+        Promises::open(file, *id)?.commit(Digest::of(&commitment))?;
         let message = KeyCommitment { study: *id, commitment };
         client.put_key_commitment(&sign_message(&message, client.identity())?, id)?;
         return Ok(Some("committed to your part of the study's key"));
@@ -241,6 +245,8 @@ pub(super) fn step(client: &Client, id: &Digest) -> Result<Option<&'static str>>
     let commitments = remote::commitments(client, (*id, &study.message))?;
     let reveal = key.reveal(key_round(*id), &party, &commitments, object);
     let reveal = reveal.map_err(Error::corrupt)?;
+    Promises::open(file, *id)?.answer(commitments.digest())?;
+    let reveal = reveal.signed(|text| client.identity().sign(text));
     client.put_study_key(id, &reveal.to_bytes())?;
     Ok(Some("revealed your part of the study's key"))
 }

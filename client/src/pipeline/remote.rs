@@ -54,7 +54,7 @@ pub(super) fn create_study(
     client.put_key_commitment(&sign(&KeyCommitment { study: id, commitment }, identity)?, &id)?;
     let commitments = commitments(client, (id, &study))?;
     let reveal = holder.reveal(key_round(id), &party, &commitments, object);
-    let reveal = reveal.map_err(Error::corrupt)?;
+    let reveal = reveal.map_err(Error::corrupt)?.signed(|text| identity.sign(text));
     client.put_study_key(&id, &reveal.to_bytes())?;
     Ok((id, study))
 }
@@ -104,8 +104,11 @@ fn contributions(client: &Client, study: (Digest, &Study)) -> Result<(Commitment
         let bytes = client.get_object_bytes(&key.chunk, KeyContributions::REVEAL_LIMIT)?;
         revealed.push((key.party.to_string(), bytes));
     }
-    let revealed = revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
-    let objects = commitments.open(revealed).map_err(waiting)?;
+    let revealed = || revealed.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+    for (party, bytes) in revealed() {
+        commitments.open_signed(party, bytes, Did::named_verifies).map_err(Error::corrupt)?;
+    }
+    let objects = commitments.open(revealed()).map_err(waiting)?;
     Ok((commitments, objects))
 }
 

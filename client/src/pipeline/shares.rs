@@ -5,6 +5,7 @@
 //! | `inputs` | a job with everything that it names, checked against the study |
 //! | `replay` | recomputes the result from the inputs and compares |
 //! | `store` | what a holder remembers: every share, every job |
+//! | `promises` | what a holder said while the study's key was made |
 //! | `policy`, `policy_file` | which jobs a holder shares, and the file that says it |
 //! | `differences` | by how many people groups differ of which sums are shared |
 //! | `budget` | how much is shared in all |
@@ -21,6 +22,7 @@ mod in_words;
 mod inputs;
 mod policy;
 mod policy_file;
+mod promises;
 mod receive;
 mod replay;
 mod source;
@@ -31,6 +33,7 @@ pub(super) use give::Holder;
 pub(super) use inputs::{Inputs, result_of};
 pub(super) use policy::Policy;
 pub(super) use policy_file::{EXAMPLE, PolicyFile};
+pub(super) use promises::Promises;
 pub(super) use receive::{Received, Subject};
 pub(super) use replay::replay;
 pub(super) use store::{Store, state_folder, sync_folder};

@@ -5,13 +5,15 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gwas::wire::status::{Action, ShareStatus};
+use gwas::wire::status::{Action, ShareStatus, StudyPhase, Todo};
 use gwas::wire::{
-    ChunkRef, Dataset, Envelope, Finished, GrantTerms, Job, JobInput, JobResult, Phenotype,
-    SharePhase, Shares, Study,
+    ChunkRef, Dataset, Envelope, Finished, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
+    Phenotype, SharePhase, Shares, Study,
 };
 use he_core::arith::Ring;
+use he_core::ceremony::key_round;
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
+use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::result::SwitchedUnit;
 use he_core::totals::EncryptedTotals;
 use he_core::{Digest, Params};
@@ -321,6 +323,84 @@ fn no_share_is_given_of_values_that_the_circuit_does_not_give() {
     let shares = client.share_statuses(&id).unwrap();
     let values = |s: &&ShareStatus| s.phase == SharePhase::Values && s.commitment.is_some();
     assert_eq!(shares.iter().filter(values).count(), 1);
+}
+
+/// The server and the last holder change that holder's part of the key when they have seen those of the others.
+#[test]
+fn no_part_of_the_key_is_chosen_after_the_others_were_seen() {
+    let world = World::new();
+    let made = world.encrypt(SITE, &[]);
+    let (cheat, id) = (world.client(&world.c.holders[2]), world.study.parse::<Digest>().unwrap());
+    let sign = |message: &KeyCommitment| {
+        let mut envelope = Envelope::new(message).unwrap();
+        envelope.sign(cheat.did(), |bytes| cheat.identity().sign(bytes));
+        (envelope.id(), envelope.to_bytes().unwrap())
+    };
+    let round = key_round(id);
+    let revealed: Vec<(String, Digest, Vec<u8>)> = cheat
+        .study_keys(&id)
+        .unwrap()
+        .into_iter()
+        .map(|key| {
+            let bytes = cheat.get_object_bytes(&key.chunk, 1 << 30).unwrap();
+            (key.party.to_string(), key.chunk, bytes)
+        })
+        .collect();
+    // Another commitment of the last holder, which it signs, and what the others answered rewritten so as to answer that.
+    let own = revealed.iter().find(|(party, ..)| *party == cheat.did().to_string()).unwrap();
+    let part = he_core::commit::revealed_object(&own.2).unwrap();
+    let other = Commitment::new(round, &own.0, &[1; 32], part).to_bytes();
+    let (manifest, envelope) = sign(&KeyCommitment { study: id, commitment: other });
+    let mut lie = Lie::default();
+    lie.answers.insert(format!("GET /v1/key-commitments/{manifest}"), envelope);
+    let mut said = Vec::new();
+    for listed in cheat.key_commitments(&id).unwrap() {
+        let name = if listed.party == cheat.did() { manifest } else { listed.manifest };
+        lie.words.push((listed.manifest.to_string(), name.to_string()));
+        let commitment = if listed.party == cheat.did() {
+            Commitment::new(round, &own.0, &[1; 32], part).to_bytes()
+        } else {
+            cheat.key_commitment(&name).unwrap().message.commitment
+        };
+        said.push((listed.party.to_string(), commitment));
+    }
+    let study = cheat.get_manifest::<Study>(Collection::Studies, &id).unwrap().message;
+    let names: Vec<String> = study.key_holders.iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let received = said.iter().map(|(party, bytes)| (party.as_str(), bytes.as_slice()));
+    let shown = Commitments::collect(round, &names, received).unwrap();
+    for (party, chunk, bytes) in &revealed {
+        let turned = if party == &own.0 {
+            let reveal = Reveal::new(&shown, [1; 32], part.to_vec());
+            reveal.signed(|text| cheat.identity().sign(text)).to_bytes()
+        } else {
+            let mut turned = bytes.clone();
+            turned[HEADER_LEN..HEADER_LEN + 32].copy_from_slice(&shown.digest().0);
+            turned
+        };
+        lie.words.push((chunk.to_string(), Digest::of(&turned).to_string()));
+        lie.answers.insert(format!("GET /v1/chunks/{}", Digest::of(&turned)), turned);
+    }
+    // An owner does not encrypt anything under that key.
+    let dataset = made["dataset"].as_str().unwrap();
+    let grant = ["grant", "new", "--dataset", dataset, "--study", &world.study];
+    let granted = || world.c.owners[SITE].command(&grant).output().unwrap();
+    refused(&world.liar.telling(&lie, granted), 7, &["is not signed by", "answers in its name"]);
+    // Nor does a holder answer a second time.
+    let mut status = cheat.study_status(&id).unwrap();
+    let me: gwas::wire::Did = world.c.holders[0].did.parse().unwrap();
+    status.phase = StudyPhase::Revealing;
+    status.todo = vec![Todo { party: me, action: Action::Reveal, job: None }];
+    let path = format!("GET /v1/studies/{id}/status");
+    lie.answers.insert(path, serde_json::to_vec(&status).unwrap());
+    world.liar.take_received();
+    let advance = ["study", "advance", &world.study];
+    let answered = || world.c.holders[0].command(&advance).output().unwrap();
+    refused(&world.liar.telling(&lie, answered), 7, &["to other commitments than these"]);
+    let sent = world.liar.take_received();
+    assert!(sent.iter().all(|(name, _)| name.starts_with("GET ")), "{sent:?}");
+    // The true ones are as good as before.
+    world.c.owners[SITE].run(&grant);
 }
 
 /// The holders share, and the server asks the first one again.

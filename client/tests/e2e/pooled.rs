@@ -198,6 +198,7 @@ fn create(
     let received = [(party.as_str(), commitment.as_slice())];
     let all = Commitments::collect(key_round(id), &[&party], received).unwrap();
     let reveal = key.reveal_public_share(&ring, &party, &all).unwrap();
+    let reveal = reveal.signed(|text| identity.sign(text));
     client.put_study_key(&id, &reveal.to_bytes()).unwrap();
     id.to_string()
 }

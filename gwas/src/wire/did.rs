@@ -37,6 +37,11 @@ impl Did {
             key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
         })
     }
+
+    /// The same of the party with that did:key, as `he_core::commit` names parties; a text that is none has signed nothing.
+    pub fn named_verifies(party: &str, message: &[u8], signature: &[u8; 64]) -> bool {
+        party.parse::<Self>().is_ok_and(|party| party.verifies(message, signature))
+    }
 }
 
 impl fmt::Display for Did {

@@ -33,6 +33,8 @@ macro_rules! kinds {
                 match self {
                     // 2: words of four bodies side by side.
                     Self::GenotypeChunk => 2,
+                    // 2: those of keys are signed.
+                    Self::Reveal => 2,
                     _ => 1,
                 }
             }

@@ -54,7 +54,7 @@ fn the_bytes_are_known() {
     );
     assert_eq!(
         digest(&reveals[1].1),
-        "b53bce57b3832e2c1648e2ad235a18655f66b66ec86184cfc63e43011192ed42"
+        "89cbbf3925c3f7bb37cf4289ce8bf52a29aa153cfa785c4c3af0f98d63ef3080"
     );
     assert_eq!(
         commitments.digest().to_string(),
@@ -122,7 +122,7 @@ fn bad_commitments_are_refused_by_name() {
     };
     assert!(matches!(changed(0, b'x'), CodecError::Magic));
     assert!(matches!(changed(6, 2), CodecError::Version { found: 2, read: 1 }));
-    assert!(matches!(changed(7, Kind::Reveal as u8), CodecError::Kind { .. }));
+    assert!(matches!(changed(7, Kind::PublicShare as u8), CodecError::Kind { .. }));
     assert!(matches!(changed(9, 1), CodecError::TooLarge { .. }));
     assert!(matches!(changed(16, 1), CodecError::Counts(_)), "no parameters");
     assert!(matches!(changed(32, 0xee), CodecError::Context(_)), "another study");
@@ -143,7 +143,7 @@ fn bad_reveals_are_refused_by_name() {
     };
     for i in 0..3 {
         let broken = RoundError::Broken(PARTIES[i].into());
-        for at in [HEADER + 32, HEADER + 63, HEADER + 64, reveals[i].1.len() - 1] {
+        for at in [HEADER + 32, HEADER + 63, HEADER + 128, reveals[i].1.len() - 1] {
             let mut bytes = reveals[i].1.clone();
             bytes[at] ^= 1; // the nonce, the object
             assert_eq!(with(i, bytes), broken);
@@ -155,11 +155,11 @@ fn bad_reveals_are_refused_by_name() {
         assert_eq!(with(i, bytes), RoundError::Equivocation(PARTIES[i].into()));
         let cut = with(i, reveals[i].1[..70].to_vec());
         assert!(matches!(cut, RoundError::Malformed { party, .. } if party == PARTIES[i]));
-        let mut short = round().header(Kind::Reveal, 63).to_bytes().to_vec();
-        short.extend([0; 63]);
+        let mut short = round().header(Kind::Reveal, 127).to_bytes().to_vec();
+        short.extend([0; 127]);
         let malformed = RoundError::Malformed {
             party: PARTIES[i].into(),
-            source: CodecError::Counts("a reveal has 64 bytes before the object"),
+            source: CodecError::Counts("a reveal has 64 bytes before the object, of a key 128"),
         };
         assert_eq!(with(i, short), malformed);
         assert_eq!(
@@ -186,6 +186,48 @@ fn parties_that_were_shown_different_commitments_notice() {
     let clara = Reveal::new(&shown, [9; 32], b"chosen late".to_vec()).to_bytes();
     let received = [reveals[0].clone(), reveals[1].clone(), (PARTIES[2], clara)];
     assert_eq!(open(&shown, &received), Err(RoundError::Equivocation(PARTIES[0].into())));
+}
+
+/// As if a party's signature were the text, and its name's length.
+fn signature_of(party: &str) -> impl FnOnce(&[u8]) -> [u8; 64] {
+    let length = party.len() as u8;
+    move |text| [text, &[length; 32]].concat().try_into().unwrap()
+}
+
+#[test]
+fn who_carries_a_reveal_of_a_key_cannot_change_what_it_answers() {
+    let (commitments, _) = honest();
+    let is_signed =
+        |party: &str, text: &[u8], signature: &[u8; 64]| *signature == signature_of(party)(text);
+    let reveal = Reveal::new(&commitments, [0; 32], vec![0; 9]);
+    let good = reveal.clone().signed(signature_of(PARTIES[0])).to_bytes();
+    assert_eq!(commitments.open_signed(PARTIES[0], &good, is_signed), Ok(vec![0; 9]));
+    let forged = Err(RoundError::Forged(PARTIES[0].into()));
+    let unsigned = reveal.clone().to_bytes();
+    assert_eq!(commitments.open_signed(PARTIES[0], &unsigned, is_signed), forged);
+    let by_ben = reveal.signed(signature_of(PARTIES[1])).to_bytes();
+    assert_eq!(commitments.open_signed(PARTIES[0], &by_ben, is_signed), forged);
+    // Clara changes her commitment when she has seen what Anna revealed, and Anna's answer with it.
+    let mut shown: Vec<_> = (0..3).map(|i| (PARTIES[i], commitment(round(), i))).collect();
+    shown[2].1 = Commitment::new(round(), PARTIES[2], &[9; 32], b"chosen late").to_bytes();
+    let shown = collect(&shown).unwrap();
+    let mut turned = good.clone();
+    turned[HEADER..HEADER + 32].copy_from_slice(&shown.digest().0);
+    assert_eq!(shown.open_one(PARTIES[0], &turned), Ok(vec![0; 9]), "nothing else would notice");
+    assert_eq!(shown.open_signed(PARTIES[0], &turned, is_signed), forged);
+    let equivocation = Err(RoundError::Equivocation(PARTIES[0].into()));
+    assert_eq!(shown.open_signed(PARTIES[0], &good, is_signed), equivocation);
+}
+
+#[test]
+fn shares_are_signed_by_what_they_travel_in() {
+    let round = Round { purpose: Purpose::Share, ..round() };
+    let said = Commitment::new(round, "anna", &[1; 32], b"share").to_bytes();
+    let all = Commitments::collect(round, &["anna"], [("anna", &said[..])]).unwrap();
+    let reveal = Reveal::new(&all, [1; 32], b"share".to_vec());
+    let bytes = reveal.clone().signed(|_| unreachable!()).to_bytes();
+    assert_eq!((bytes.len(), &bytes), (HEADER + 64 + 5, &reveal.to_bytes()));
+    assert_eq!(Reveal::from_bytes(&bytes, round).unwrap(), reveal);
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(super) async fn get_commitment(
 /// Reveals the calling key holder's contribution to the study's public key, once, after everybody has committed.
 #[utoipa::path(
     put, path = "/v1/studies/{digest}/keys", tag = "studies", params(schema::Name),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "object of kind 8 with one of kind 5 inside, and after it one of kind 64 where a statistic is finished"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "object of kind 8, signed, with one of kind 5 inside, and after it one of kind 64 where a statistic is finished"),
     responses(
         (status = 201, description = "stored"), (status = 200, description = "already stored"),
         schema::ManifestRefusals, schema::NotFound
@@ -169,7 +169,7 @@ async fn collect(app: &Arc<App>, study: &Digest, terms: &Study) -> Result<Commit
         .map_err(|e| ApiError::Refused(e.to_string()))
 }
 
-/// The contribution is what its holder committed to, fits the study, and is nobody else's.
+/// The contribution is what its holder committed to, signed by it, fits the study, and is nobody else's.
 async fn check(
     app: &Arc<App>,
     study: &Digest,
@@ -179,7 +179,7 @@ async fn check(
     (party, bytes): (&Did, &[u8]),
 ) -> Result<(), ApiError> {
     let open = |party: &Did, bytes: &[u8]| {
-        let opened = commitments.open_one(&party.to_string(), bytes);
+        let opened = commitments.open_signed(&party.to_string(), bytes, Did::named_verifies);
         opened.map_err(|e| ApiError::Refused(e.to_string()))
     };
     let object = open(party, bytes)?;

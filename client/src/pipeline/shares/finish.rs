@@ -1,5 +1,7 @@
 //! A key holder's part where a statistic is finished on ciphertexts. Finishing sections 5 and 6.
 
+use std::collections::BTreeSet;
+
 use gwas::finish::{Evaluation, FinishError, FinishPlan, Inputs as FinishInputs};
 use gwas::presence::Presence;
 use gwas::wire::status::JobStatus;
@@ -164,17 +166,27 @@ fn lied(client: &Client) -> Error {
 enum Sink<'a> {
     /// Nowhere: only their names are wanted.
     Names,
-    /// To the server, as far as it lacks them.
-    Server(&'a Client),
+    /// To the server, as far as it lacks them; none but these, which were committed to.
+    Server(&'a Client, BTreeSet<Digest>),
 }
 
 impl Sink<'_> {
     fn take(&self, bytes: &[u8]) -> Result<ChunkRef> {
         let chunk = ChunkRef { digest: Digest::of(bytes), length: bytes.len() as u64 };
-        if let Self::Server(client) = self
-            && !client.missing_chunks(&[chunk.digest])?.is_empty()
-        {
-            client.put_chunk(&chunk.digest, bytes)?;
+        if let Self::Server(client, named) = self {
+            // What an object is made from is fetched each time; a server may answer otherwise the second time, and two objects for one
+            // job together would open what each of them hides.
+            if !named.contains(&chunk.digest) {
+                return Err(Error::corrupt(
+                    "the totals or the keys of the job are not what they were a moment ago",
+                )
+                .with_remedy(
+                    "share nothing, and tell the other parties not to trust this server",
+                ));
+            }
+            if !client.missing_chunks(&[chunk.digest])?.is_empty() {
+                client.put_chunk(&chunk.digest, bytes)?;
+            }
         }
         Ok(chunk)
     }
@@ -272,9 +284,10 @@ impl Holder<'_> {
     ) -> Result<()> {
         let commitments = commitments_to(Refresh::subject(&id), 0, said)?;
         let client = self.client;
-        // Nothing leaves before it is known to be what was committed to.
-        self.refresh(inputs, result, id, (false, &Sink::Names))?;
-        let refresh = self.refresh(inputs, result, id, (false, &Sink::Server(client)))?;
+        // Nothing leaves before it is known to be what was committed to: the second time, to the server, objects are made one by one.
+        let refresh = self.refresh(inputs, result, id, (false, &Sink::Names))?;
+        let named = refresh.objects().map(|chunk| chunk.digest).collect();
+        let refresh = self.refresh(inputs, result, id, (false, &Sink::Server(client, named)))?;
         let object = encode(&refresh).map_err(Error::input)?;
         let (round, party) = (share_round(Refresh::subject(&id)), client.did().to_string());
         let reveal = self.key.reveal(round, &party, &commitments, object);
@@ -303,15 +316,17 @@ impl Holder<'_> {
             values.push(value.clone());
             Ok(())
         })?;
-        let masks = values.iter().map(mask_digest).collect();
-        self.store.give(Given::Values { job: result.job, masks }, true)?;
-        let finisher = self.finisher()?;
-        let party = self.client.did().to_string();
-        let commit = |(value, chunk): (&EvaluatedResult, &ChunkRef)| {
+        let (finisher, party) = (self.finisher()?, self.client.did().to_string());
+        let (mut shares, mut commitments) = (Vec::new(), Vec::new());
+        for (value, chunk) in values.iter().zip(&finished.values) {
             let share = finisher.share(&result.job, value).to_bytes(&chunk.digest);
-            self.key.commit(share_round(chunk.digest), &party, &share).to_bytes()
-        };
-        Ok(values.iter().zip(&finished.values).map(commit).collect())
+            shares.push(Digest::of(&share));
+            let commitment = self.key.commit(share_round(chunk.digest), &party, &share);
+            commitments.push(commitment.to_bytes());
+        }
+        let masks = values.iter().map(mask_digest).collect();
+        self.store.give(Given::Values { job: result.job, masks, shares }, true)?;
+        Ok(commitments)
     }
 
     /// The shares of finished values that the holder has committed to.
@@ -327,12 +342,15 @@ impl Holder<'_> {
         let finisher = self.finisher()?;
         let read = |(batch, chunk)| finisher.value(self.client, &job, chunk, batch);
         let read = (0..).zip(values).map(read).collect::<Result<Vec<_>>>()?;
-        let masks = read.iter().map(mask_digest).collect();
-        self.store.give(Given::Values { job, masks }, false)?;
-        let finisher = self.finisher()?;
         let share =
             |(value, chunk): (&EvaluatedResult, &ChunkRef)| (*chunk, finisher.share(&job, value));
-        Ok(read.iter().zip(values).map(share).collect())
+        let made: Vec<(ChunkRef, ReleaseShare)> = read.iter().zip(values).map(share).collect();
+        let masks = read.iter().map(mask_digest).collect();
+        // The digests of shares too: another version of this program could flood otherwise, and two floods of one value are one less.
+        let shares = made.iter().map(|(chunk, share)| Digest::of(&share.to_bytes(&chunk.digest)));
+        let shares = shares.collect();
+        self.store.give(Given::Values { job, masks, shares }, false)?;
+        Ok(made)
     }
 }
 
@@ -341,4 +359,24 @@ fn mask_digest(value: &EvaluatedResult) -> Digest {
     let (_, mask) = value.ciphertext().parts();
     let bytes: Vec<u8> = mask.iter().flat_map(|word| word.to_le_bytes()).collect();
     Digest::derive("hegwas v1 finished mask", &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::keys::Identity;
+    use crate::net::{Options, Retry};
+
+    #[test]
+    fn nothing_is_sent_that_was_not_committed_to() {
+        // Nobody listens there: an object that is to be sent fails otherwise.
+        let (url, me) = ("http://127.0.0.1:9", Arc::new(Identity::ephemeral().unwrap()));
+        let options = Options { retry: Retry::never(), ..Options::default() };
+        let client = Client::new(url.parse().unwrap(), me, &options).unwrap();
+        let sink = Sink::Server(&client, [Digest::of(b"named")].into());
+        assert!(matches!(sink.take(b"named"), Err(Error::Net(_))));
+        assert!(matches!(sink.take(b"another"), Err(Error::Corrupt { .. })));
+    }
 }

@@ -2,7 +2,7 @@
 
 use gwas::wire::status::{JobStatus, ShareStatus};
 use gwas::wire::{
-    ChunkRef, GroupSize, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares,
+    ChunkRef, Did, GroupSize, JobResult, Opened, SealedShares, ShareCommitment, SharePhase, Shares,
     Study,
 };
 use he_core::Digest;
@@ -18,7 +18,7 @@ use super::inputs::{Inputs, result_of};
 use super::policy::Policy;
 use super::receive::{Received, Subject, commitments_to};
 use super::replay::replay;
-use super::store::{CheckedJob, Store, unknown};
+use super::store::{CheckedJob, Given, Store, unknown};
 use crate::console::{Console, Unit};
 use crate::keys::seal_to;
 use crate::net::{Client, Collection, now};
@@ -281,6 +281,8 @@ impl Holder<'_> {
         let (client, study) = (self.client, self.study.clone());
         let subject = Subject { client, study: &study, result: &result, id, values: &finished };
         let said = subject.commitments(phase, statuses)?;
+        let seen = seen(&said);
+        self.store.give(Given::Answered { job: status.job, phase, seen }, true)?;
         let party = self.client.did().to_string();
         if phase == SharePhase::Refresh {
             return self.share_refresh(&inputs, &result, id, &said);
@@ -326,6 +328,17 @@ impl Holder<'_> {
         self.client.put_manifest(Collection::Shares, &sign(&message, self.client.identity())?)?;
         Ok(())
     }
+}
+
+/// Digest of all commitments of a phase.
+fn seen(said: &[(Did, ShareCommitment)]) -> Digest {
+    let mut text = Vec::new();
+    for (holder, said) in said {
+        text.extend(holder.public_key());
+        text.extend((said.commitments.len() as u64).to_le_bytes());
+        said.commitments.iter().for_each(|c| text.extend(Digest::of(c).0));
+    }
+    Digest::derive("hegwas v1 answered commitments", &text)
 }
 
 /// The object of kind `SealedShare` around an age file.

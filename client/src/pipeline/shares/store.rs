@@ -5,7 +5,9 @@
 //!
 //! - `shares`: objects of kind `ShareRecord`, one after the other;
 //! - `jobs`: JSON lines, the jobs whose result was replayed, and which of them kept all limits;
-//! - `finished`: JSON lines, what was given to finish a statistic: refreshes, and shares of finished values;
+//! - `given`: JSON lines, whose commitments were answered with shares, and what was given to finish a statistic: refreshes, and shares of
+//!   finished values;
+//! - `ceremony`: JSON lines, what was said while the study's key was made ([`super::promises`]);
 //! - `agent.log`: JSON lines, what the agent did.
 //!
 //! A record that a crash cut off was never acted upon, and is dropped.
@@ -17,9 +19,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gwas::walk::durable;
+use gwas::wire::SharePhase;
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::share::{ShareLedger, ShareRecord};
 use he_core::{Digest, Plan};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::differences::Contribution;
@@ -49,7 +53,7 @@ enum Line {
     Counts(Digest),
 }
 
-/// What a holder gave of a job that is finished on ciphertexts.
+/// What a holder gave of a job.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(super) enum Given {
@@ -66,6 +70,17 @@ pub(super) enum Given {
         job: Digest,
         /// Digest of each `C1`.
         masks: Vec<Digest>,
+        /// Digest of each share, flooding included.
+        shares: Vec<Digest>,
+    },
+    /// Shares of a phase, to one set of commitments: who could show another one would choose its own shares after seeing these.
+    Answered {
+        /// The job.
+        job: Digest,
+        /// Which shares.
+        phase: SharePhase,
+        /// Digest of all holders' commitments.
+        seen: Digest,
     },
 }
 
@@ -74,9 +89,13 @@ impl Given {
     fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Refresh { job, .. }, Self::Refresh { job: other, .. }) => job == other,
-            (Self::Values { job, masks }, Self::Values { job: other, masks: others }) => {
+            (Self::Values { job, masks, .. }, Self::Values { job: other, masks: others, .. }) => {
                 job == other || masks.iter().any(|mask| others.contains(mask))
             }
+            (
+                Self::Answered { job, phase, .. },
+                Self::Answered { job: other, phase: of_other, .. },
+            ) => job == other && phase == of_other,
             _ => false,
         }
     }
@@ -112,7 +131,7 @@ pub(in crate::pipeline) fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// A file that is only appended to.
-struct Appended {
+pub(super) struct Appended {
     path: PathBuf,
     file: File,
 }
@@ -120,9 +139,24 @@ struct Appended {
 impl Appended {
     /// Opens or makes the file; its bytes.
     fn open(path: PathBuf) -> Result<(Self, Vec<u8>)> {
+        let file = Self::file(&path)?;
+        Self::read(path, file)
+    }
+
+    /// The same when no other process has it, for as long as it is open.
+    pub(super) fn open_alone(path: PathBuf) -> Result<(Self, Vec<u8>)> {
+        let file = Self::file(&path)?;
+        file.lock().map_err(Error::file("lock", &path))?;
+        Self::read(path, file)
+    }
+
+    fn file(path: &Path) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
-        let file = options.open(&path).map_err(Error::file("open", &path))?;
+        options.open(path).map_err(Error::file("open", path))
+    }
+
+    fn read(path: PathBuf, file: File) -> Result<(Self, Vec<u8>)> {
         let mut bytes = Vec::new();
         (&file).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::file("read", &path))?;
         if bytes.len() as u64 > MAX_FILE {
@@ -138,7 +172,7 @@ impl Appended {
     }
 
     /// Appends, to the disk.
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
         written.map_err(Error::file("write", &self.path))?;
         durable(|| format!("{} {:?}", self.path.display(), self.file.metadata().map(|m| m.len())));
@@ -194,7 +228,7 @@ impl Store {
                 Line::Counts(job) => drop(counting.insert(job)),
             }
         }
-        let (given_file, given) = lines(folder.join("finished"))?;
+        let (given_file, given) = lines(folder.join("given"))?;
         let (log, _) = Appended::open(folder.join("agent.log"))?;
         sync_folder(&folder)?;
         Ok(Self { ledger, shares, jobs, counting, jobs_file, given, given_file, log, _lock: lock })
@@ -210,18 +244,17 @@ impl Store {
         })
     }
 
-    /// Leave to give something of a job that is finished on ciphertexts, once and the same for ever: written down if it is
-    /// `new`, and must have been before if not.
+    /// Leave to give something of a job, once and the same for ever: written down if it is `new`, and must have been before if not.
     ///
     /// # Errors
-    /// When something else was given of this job, or one of these `C1` for another one.
+    /// When something else was given of this job, to other commitments, or one of these `C1` for another one.
     pub(super) fn give(&mut self, given: Given, new: bool) -> Result<()> {
         if self.given.contains(&given) {
             return Ok(());
         }
         if self.given.iter().any(|earlier| earlier.excludes(&given)) {
             return Err(Error::corrupt(
-                "something else was shared of this job, or this ciphertext for another job; a second share would weaken the study key",
+                "something else was shared of this job, or to other commitments, or this ciphertext for another job; a second share would weaken the study key",
             )
             .with_remedy("share nothing, and tell the other parties not to trust this server"));
         }
@@ -259,8 +292,13 @@ impl Store {
 }
 
 /// A file of JSON lines with its values; a line that a crash cut off is dropped.
-fn lines<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<(Appended, Vec<T>)> {
-    let (file, bytes) = Appended::open(path)?;
+fn lines<T: DeserializeOwned>(path: PathBuf) -> Result<(Appended, Vec<T>)> {
+    lines_of(Appended::open(path)?)
+}
+
+pub(super) fn lines_of<T: DeserializeOwned>(
+    (file, bytes): (Appended, Vec<u8>),
+) -> Result<(Appended, Vec<T>)> {
     let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
     let lines = bytes.get(..whole).unwrap_or_default();
     let values = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty());
@@ -272,7 +310,7 @@ fn lines<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<(Appended, Vec
     Ok((file, values))
 }
 
-fn line(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
     line.push(b'\n');
     Ok(line)

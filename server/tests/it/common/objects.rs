@@ -112,8 +112,11 @@ pub fn ceremony(study: &Study, id: Digest, holders: &[&Party]) -> Vec<Bytes> {
         holders.iter().zip(&objects).map(|(h, o)| commitment(id, h, o).commitment).collect();
     let received = names.iter().copied().zip(commitments.iter().map(Vec::as_slice));
     let commitments = Commitments::collect(key_round(id), &names, received).unwrap();
-    let reveal = |object| Bytes::from(Reveal::new(&commitments, [7; 32], object).to_bytes());
-    objects.into_iter().map(reveal).collect()
+    let reveal = |(object, holder): (Vec<u8>, &&Party)| {
+        let reveal = Reveal::new(&commitments, [7; 32], object);
+        Bytes::from(reveal.signed(|text| holder.sign_bytes(text)).to_bytes())
+    };
+    objects.into_iter().zip(holders).map(reveal).collect()
 }
 
 /// Everything of a small study.

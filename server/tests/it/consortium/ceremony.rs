@@ -146,8 +146,9 @@ async fn bad_commitments_and_reveals_are_refused_by_name() {
         Commitments::collect(key_round(c.study_id), &names, received).unwrap()
     };
     let shown = committed([object(0), object(0), object(2)]);
-    let reveal = |to: &Commitments, object: Vec<u8>| {
-        Bytes::from(Reveal::new(to, [7; 32], object).to_bytes())
+    let signed = |number: usize, to: &Commitments, object: Vec<u8>| {
+        let reveal = Reveal::new(to, [7; 32], object);
+        Bytes::from(reveal.signed(|text| c.holders[number].sign_bytes(text)).to_bytes())
     };
     let put = async |number: usize, bytes: Bytes| {
         c.holders[number].put(&url, &c.path("/keys"), bytes).await
@@ -157,18 +158,20 @@ async fn bad_commitments_and_reveals_are_refused_by_name() {
         let culprit = c.holders[number].did.to_string();
         assert!(problem.detail.contains(&culprit) && problem.detail.contains(why), "{problem:?}");
     };
-    refused(0, reveal(&shown, object(2)), "committed to").await;
+    refused(0, signed(0, &shown, object(2)), "committed to").await;
     let forked = committed([object(0), object(0), object(0)]);
-    refused(0, reveal(&forked, object(0)), "other commitments").await;
+    refused(0, signed(0, &forked, object(0)), "other commitments").await;
     refused(0, Bytes::from(object(0)), "unusable").await;
-    put(0, reveal(&shown, object(0))).await.ok(201);
-    put(0, reveal(&shown, object(2))).await.refused(409, "conflict");
-    refused(1, reveal(&shown, object(0)), "revealed the contribution of").await;
-    stranger.put(&url, &c.path("/keys"), reveal(&shown, object(2))).await.refused(404, "not-found");
-    c.owners[0]
-        .put(&url, &c.path("/keys"), reveal(&shown, object(2)))
-        .await
-        .refused(403, "forbidden");
+    // Unsigned, or signed by another holder.
+    let unsigned = Reveal::new(&shown, [7; 32], object(0)).to_bytes();
+    refused(0, Bytes::from(unsigned), "is not signed by").await;
+    refused(0, signed(1, &shown, object(0)), "is not signed by").await;
+    put(0, signed(0, &shown, object(0))).await.ok(201);
+    put(0, signed(0, &shown, object(2))).await.refused(409, "conflict");
+    refused(1, signed(1, &shown, object(0)), "revealed the contribution of").await;
+    let last = signed(2, &shown, object(2));
+    stranger.put(&url, &c.path("/keys"), last.clone()).await.refused(404, "not-found");
+    c.owners[0].put(&url, &c.path("/keys"), last).await.refused(403, "forbidden");
     // Without its key the study takes no data.
     let site = c.site(&c.owners[0], 2, 9, None);
     site.push_data(&url, &c).await;
