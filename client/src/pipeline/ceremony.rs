@@ -118,6 +118,10 @@ fn in_words(study: &Study) -> String {
         study.plan.request().people,
         study.plan.request().datasets,
     );
+    let masked = study.plan.request().mask_bits;
+    if masked > 0 {
+        let _ = writeln!(text, "  masks         hide each sum from the server to 2^-{masked}");
+    }
     let parties = [
         ("coordinator", std::slice::from_ref(&study.coordinator)),
         ("key holders", &study.key_holders),
