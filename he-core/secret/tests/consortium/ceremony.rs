@@ -63,7 +63,7 @@ fn a_holder_makes_the_same_objects_after_any_crash() {
     );
     assert_eq!(
         Digest::of(&reveals[0]).to_string(),
-        "41c2930a9aa86703646c8b4f6ff6683ad0bc055c2e518049036e003f67b3d650"
+        "8789498edeb9993261675873fe50a20d6af5d8edf34ba772dc2eeb24f43f759a"
     );
 }
 
