@@ -17,7 +17,8 @@ pub fn share_round(unit: Digest) -> Round {
     Round { purpose: Purpose::Share, subject: unit }
 }
 
-/// The study's public key from what all holders revealed. Data owners compute it themselves before they grant anything.
+/// The study's public key from what all holders revealed. Data owners compute it themselves before they grant anything, and before that
+/// check that each reveal is signed ([`Commitments::open_signed`]): that is not done here.
 ///
 /// # Errors
 ///

@@ -241,7 +241,9 @@ pub(super) fn step(client: &Client, id: &Digest, file: &Path) -> Result<Option<&
     let object = remote::contribution(master, &ring, &key, &study.message);
     if action == Some(Action::Commit) {
         let commitment = key.commit(key_round(*id), &party, &object).to_bytes();
-        Promises::open(file, *id)?.commit(Digest::of(&commitment))?;
+        if let Some(mut promises) = promises(file, &study)? {
+            promises.commit(Digest::of(&commitment))?;
+        }
         let message = KeyCommitment { study: *id, commitment };
         client.put_key_commitment(&sign_message(&message, client.identity())?, id)?;
         return Ok(Some("committed to your part of the study's key"));
@@ -249,10 +251,18 @@ pub(super) fn step(client: &Client, id: &Digest, file: &Path) -> Result<Option<&
     let commitments = remote::commitments(client, (*id, &study.message))?;
     let reveal = key.reveal(key_round(*id), &party, &commitments, object);
     let reveal = reveal.map_err(Error::corrupt)?;
-    Promises::open(file, *id)?.answer(commitments.digest())?;
+    if let Some(mut promises) = promises(file, &study)? {
+        promises.answer(commitments.digest())?;
+    }
     let reveal = reveal.signed(|text| client.identity().sign(text));
     client.put_study_key(id, &reveal.to_bytes())?;
     Ok(Some("revealed your part of the study's key"))
+}
+
+/// What was said in the making of a key; nothing where it is made by one holder, who answers nobody.
+fn promises(file: &Path, study: &Opened<Study>) -> Result<Option<Promises>> {
+    let alone = study.message.key_holders.len() == 1;
+    if alone { Ok(None) } else { Promises::open(file, study.id).map(Some) }
 }
 
 /// A study that coordinator and all key holders have signed.

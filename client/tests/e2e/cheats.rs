@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use gwas::wire::status::{Action, ShareStatus, StudyPhase, Todo};
 use gwas::wire::{
     ChunkRef, Dataset, Envelope, Finished, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
-    Phenotype, SharePhase, Shares, Study,
+    Phenotype, ShareCommitment, SharePhase, Shares, Study,
 };
 use he_core::arith::Ring;
-use he_core::ceremony::key_round;
+use he_core::ceremony::{key_round, share_round};
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::result::SwitchedUnit;
@@ -461,6 +461,30 @@ fn once_shared_it_stays_the_same(world: &World, job: &str, lies: &[(&str, Lie)])
     }
     assert_eq!(compared, first.len());
     assert_eq!(world.ledger(0, &world.study), ledger);
+    // Nor are they sent in answer to what the last holder committed to when it had seen them.
+    let cheat = world.client(&world.c.holders[2]);
+    let late = |chunk: &ChunkRef| {
+        let (round, party) = (share_round(chunk.digest), cheat.did().to_string());
+        Commitment::new(round, &party, &[1; 32], b"chosen late").to_bytes()
+    };
+    let (id, result) = world.result(job);
+    let (job, phase) = (job.parse().unwrap(), SharePhase::Totals);
+    let commitments = result.totals.iter().map(late).collect();
+    let mut envelope =
+        Envelope::new(&ShareCommitment { job, result: id, phase, commitments }).unwrap();
+    envelope.sign(cheat.did(), |bytes| cheat.identity().sign(bytes));
+    let theirs = statuses.iter_mut().find(|s| s.party == cheat.did() && s.phase == phase);
+    theirs.unwrap().commitment = Some(envelope.id());
+    let mut lie = Lie::default();
+    let path = format!("GET /v1/jobs/{job}/shares");
+    lie.answers.insert(path, serde_json::to_vec(&statuses).unwrap());
+    let path = format!("GET /v1/share-commitments/{}", envelope.id());
+    lie.answers.insert(path, envelope.to_bytes().unwrap());
+    world.liar.take_received();
+    let output = world.liar.telling(&lie, || world.agent(0, &world.study, &[]));
+    refused(&output, 7, &["or to other commitments"]);
+    let sent = world.liar.take_received();
+    assert!(sent.iter().all(|(name, _)| name.starts_with("GET ")), "{sent:?}");
 }
 
 fn is_sealed(bytes: &[u8]) -> bool {

@@ -57,7 +57,7 @@ impl Finisher {
         chunk: &ChunkRef,
         batch: u32,
     ) -> Result<EvaluatedResult> {
-        let bytes = client.get_chunk(chunk)?;
+        let bytes = client.get_chunk_of(Kind::CkksResult, chunk)?;
         EvaluatedResult::from_bytes(&bytes, self.plan.params(), job, batch).map_err(Error::corrupt)
     }
 }

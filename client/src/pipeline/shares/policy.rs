@@ -1,14 +1,20 @@
 //! Which jobs a key holder shares: the study's limits, and stricter ones of its own.
 
-use gwas::wire::{GroupSize, Participation, ReleaseKind, Statistic, Study};
+use std::collections::BTreeSet;
+
+use gwas::wire::{Did, GroupSize, Participation, ReleaseKind, Statistic, Study};
 use he_core::Digest;
 use he_core::share::UnitValues;
 
 use super::budget::Budget;
-use super::differences::{TooMany, fewest_differing};
+use super::differences::{Contribution, TooMany, fewest_differing};
 use super::inputs::{Inputs, refused};
 use super::store::CheckedJob;
 use crate::Result;
+
+/// Different totals of an owner that are decrypted beyond the number of jobs of a study: for jobs that fail on minimum numbers and are
+/// tried again with other people.
+const SPARE_TOTALS: usize = 4;
 
 /// A holder's own limits. What is not stricter than the study's changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +100,8 @@ impl Policy {
         let others = || earlier.iter().filter(|checked| checked.job != inputs.job.id);
         let spent: Vec<&CheckedJob> = others().filter(|checked| counting(&checked.job)).collect();
         self.budget.check(&spent, &inputs.contributions).map_err(refused)?;
+        let most = (study.limits.max_jobs as usize).saturating_add(SPARE_TOTALS);
+        check_attempts(most, &inputs.contributions, others())?;
         self.check_groups(inputs, others())
     }
 
@@ -191,10 +199,61 @@ impl Policy {
     }
 }
 
+/// Checks that at most so many different totals of an owner are decrypted, in jobs that kept the limits or not. Each shows a few numbers of a
+/// ciphertext of the owner's choice (decision record 0037), so who has its jobs fail may not go on for ever.
+fn check_attempts<'a>(
+    most: usize,
+    inputs: &[Contribution],
+    earlier: impl Iterator<Item = &'a CheckedJob>,
+) -> Result<()> {
+    let name = |input: &Contribution| match input {
+        Contribution::Totals { owner, totals, .. } => Some((*owner, *totals)),
+        Contribution::Rows { .. } => None,
+    };
+    let earlier = earlier.flat_map(|checked| &checked.inputs);
+    let all: BTreeSet<(Did, Digest)> = earlier.chain(inputs).filter_map(name).collect();
+    for (owner, _) in inputs.iter().filter_map(name) {
+        if all.iter().filter(|(of, _)| *of == owner).count() > most {
+            return Err(refused(format_args!(
+                "{owner} sent other totals for each of several jobs, of which some failed; at most {most} different ones are decrypted in this study"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn at_least(what: &str, found: u64, fewest: u32) -> Result<()> {
     if found >= u64::from(fewest) {
         return Ok(());
     }
     // The number found is not said: of cases and controls it is what the limit protects.
     Err(refused(format_args!("fewer than {fewest} {what}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failing_jobs_do_not_read_other_totals_for_ever() {
+        let owner: Did =
+            "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp".parse().unwrap();
+        let totals = |n: u8| Contribution::Totals {
+            owner,
+            totals: Digest::of(&[n]),
+            people: 9,
+            absent: None,
+        };
+        let job = |n: u8| CheckedJob {
+            job: Digest::of(&[n, 1]),
+            result: Digest::of(&[n, 2]),
+            inputs: vec![totals(n)],
+        };
+        let earlier: Vec<CheckedJob> = (0..5).map(job).collect();
+        let check = |most, n| check_attempts(most, &[totals(n)], earlier.iter());
+        assert!(check(6, 5).is_ok());
+        assert!(check(5, 4).is_ok(), "the same again");
+        let refused = check(5, 5).unwrap_err().to_string();
+        assert!(refused.contains("at most 5 different ones"), "{refused}");
+    }
 }

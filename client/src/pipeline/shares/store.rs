@@ -73,7 +73,7 @@ pub(super) enum Given {
         /// Digest of each share, flooding included.
         shares: Vec<Digest>,
     },
-    /// Shares of a phase, to one set of commitments: who could show another one would choose its own shares after seeing these.
+    /// Shares of a phase of a job, to one set of commitments: who could show another one would choose its own shares after seeing these.
     Answered {
         /// The job.
         job: Digest,
@@ -104,7 +104,7 @@ impl Given {
 /// That nothing is given which was not written down before.
 pub(super) fn unknown() -> Error {
     Error::input("the holder's records do not know what it committed to").with_remedy(
-        "restore the folder beside your key file from a backup; without it nothing may be shared",
+        "run it where you ran it before, with that key file, or restore the folder beside the key file as it was last; without it nothing may be shared",
     )
 }
 
@@ -227,6 +227,15 @@ impl Store {
                 Line::Checked(job) => jobs.push(job),
                 Line::Counts(job) => drop(counting.insert(job)),
             }
+        }
+        // Of earlier builds: what was given stood there, and must not be forgotten.
+        let old = folder.join("finished");
+        if old.exists() {
+            return Err(Error::corrupt(format_args!(
+                "{} was written by an earlier version of this program",
+                old.display()
+            ))
+            .with_remedy("end this study's jobs with that version"));
         }
         let (given_file, given) = lines(folder.join("given"))?;
         let (log, _) = Appended::open(folder.join("agent.log"))?;
@@ -403,5 +412,46 @@ mod tests {
         bad[0] ^= 1;
         std::fs::write(&path, bad).unwrap();
         assert!(matches!(open(), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn each_thing_is_given_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, study) = (folder.path().join("me.key"), Digest::of(b"study"));
+        let mut store = Store::open(&key, study, plan()).unwrap();
+        let id = |n: u8| Digest::of(&[n]);
+        let answered = |job, phase, seen| Given::Answered { job: id(job), phase, seen: id(seen) };
+        let values = |job, mask, share| Given::Values {
+            job: id(job),
+            masks: vec![id(mask)],
+            shares: vec![id(share)],
+        };
+        for given in [
+            answered(1, SharePhase::Totals, 2),
+            answered(1, SharePhase::Values, 3),
+            answered(2, SharePhase::Totals, 3),
+            Given::Refresh { job: id(1), refresh: id(4) },
+            values(1, 5, 6),
+        ] {
+            assert!(store.give(given.clone(), false).is_err(), "unknown");
+            store.give(given.clone(), true).unwrap();
+            store.give(given, false).unwrap();
+        }
+        drop(store);
+        let mut store = Store::open(&key, study, plan()).unwrap();
+        for other in [
+            answered(1, SharePhase::Totals, 3),
+            answered(1, SharePhase::Values, 2),
+            Given::Refresh { job: id(1), refresh: id(5) },
+            values(1, 6, 6),
+            values(1, 5, 7), // another flood
+            values(2, 5, 6),
+        ] {
+            assert!(matches!(store.give(other, true), Err(Error::Corrupt { .. })));
+        }
+        drop(store);
+        let old = state_folder(&key, &study.to_string()).unwrap().join("finished");
+        std::fs::write(old, b"").unwrap();
+        assert!(matches!(Store::open(&key, study, plan()), Err(Error::Corrupt { .. })));
     }
 }
