@@ -1,8 +1,7 @@
 //! A server that wants to decrypt something else than what was agreed on, and what each holder's agent makes of it.
 
-use std::path::PathBuf;
-use std::process::Output;
-use std::sync::Arc;
+mod world;
+
 use std::time::{Duration, Instant};
 
 use gwas::wire::status::{Action, ShareStatus, StudyPhase, Todo};
@@ -10,151 +9,19 @@ use gwas::wire::{
     ChunkRef, Dataset, Envelope, Finished, GrantTerms, Job, JobInput, JobResult, KeyCommitment,
     Phenotype, ShareCommitment, SharePhase, Shares, Study,
 };
+use he_core::Digest;
 use he_core::arith::Ring;
 use he_core::ceremony::{key_round, share_round};
 use he_core::codec::{HEADER_LEN, Header, Kind, decode, encode};
 use he_core::commit::{Commitment, Commitments, Reveal};
 use he_core::result::SwitchedUnit;
 use he_core::totals::EncryptedTotals;
-use he_core::{Digest, Params};
-use hegwas::keys::{Identity, PassphraseSource};
-use hegwas::net::{Client, Collection, Options};
+use hegwas::net::Collection;
 
+use self::world::{DONOR, SITE, World};
 use crate::common::text;
-use crate::filesets::Files;
-use crate::liar::{Liar, Lie};
-use crate::party::{Consortium, Party};
-use crate::site::{Typing, fixture, free_address, refused};
-
-const SITE: usize = 0;
-const SUMMED: usize = 1;
-const DONOR: usize = 2;
-
-/// Three holders, a site, a site that sends totals, and a donor, behind a server that can lie.
-struct World {
-    liar: Liar,
-    c: Consortium,
-    study: String,
-}
-
-impl World {
-    fn new() -> Self {
-        Self::with(&[])
-    }
-
-    /// With further terms of the study; where these ask for complete genotypes, nothing is missing.
-    fn with(terms: &[&str]) -> Self {
-        let (liar, address) = (Liar::start(), free_address());
-        liar.connect(&address);
-        let names = ["site", "summed", "donor"];
-        let c = Consortium::listening(&address, 3, &names, &["--public-url", &liar.url]);
-        let mut whole = Files::read(&fixture("small")).of(|i| i < 41).without(|v| v >= 40);
-        if terms.contains(&"--complete") {
-            whole.codes.iter_mut().flatten().filter(|code| **code == 1).for_each(|code| *code = 2);
-        }
-        for (owner, people) in c.owners.iter().zip([0..25, 25..40, 40..41]) {
-            whole.of(|i| people.contains(&i)).write(&owner.home.join("cohort"));
-        }
-        let mut table = String::from("#FID\tIID\tY\n");
-        for (number, line) in whole.fam.iter().enumerate() {
-            let ids: Vec<&str> = line.split_whitespace().take(2).collect();
-            table += &format!("{}\t{}\n", ids.join("\t"), 1 + number % 2);
-        }
-        std::fs::write(c.dir.path().join("pheno.tsv"), table).unwrap();
-        let list = c.owners[SITE].path("cohort.bim");
-        c.coordinator.run(&["panel", "--list", &list, "--palindromic", "keep", "--out", "panel"]);
-        let draft = c.draft();
-        let study = Self::study(&c, &draft, "2", terms);
-        Self { liar, c, study }
-    }
-
-    fn study(c: &Consortium, draft: &str, min_people: &str, terms: &[&str]) -> String {
-        let limits = ["--min-people", min_people, "--min-cases", "0", "--min-controls", "0"];
-        let more = ["--people", "100", "--contributions", "4", "--min-changed-rows", "0"];
-        let study = c.propose(draft, "panel", &[&more[..], &limits, terms].concat());
-        c.make_key(&study);
-        study
-    }
-
-    /// Another study of the same parties, which lets a single person's result through.
-    fn lax_study(&self) -> String {
-        Self::study(&self.c, &self.c.draft(), "1", &[])
-    }
-
-    fn client(&self, party: &Party) -> Client {
-        let key = PathBuf::from(party.path("me.key"));
-        let identity = Identity::load(&key, &PassphraseSource::Terminal).unwrap();
-        Client::new(party.url.parse().unwrap(), Arc::new(identity), &Options::default()).unwrap()
-    }
-
-    /// Encrypts an owner's files for a study; dataset and phenotype, or totals.
-    fn encrypt(&self, owner: usize, more: &[&str]) -> serde_json::Value {
-        let (owner, pheno) = (&self.c.owners[owner], self.c.dir.path().join("pheno.tsv"));
-        let server = owner.url.clone();
-        let encrypt = ["encrypt", "--study", &self.study, "--server", &server, "--bfile", "cohort"];
-        let pheno = ["--pheno", pheno.to_str().unwrap(), "--palindromic", "keep", "--out", "out"];
-        owner.json(&[&encrypt[..], &pheno, more].concat())
-    }
-
-    /// Grants a dataset to a study; the three options of a job.
-    fn grant(
-        &self,
-        owner: usize,
-        made: &serde_json::Value,
-        study: &str,
-        more: &[&str],
-    ) -> Vec<String> {
-        let [dataset, phenotype] = ["dataset", "phenotype"].map(|n| made[n].as_str().unwrap());
-        let grant = ["grant", "new", "--dataset", dataset, "--study", study];
-        let grant = self.c.owners[owner].run(&[&grant[..], more].concat());
-        ["--dataset", dataset, "--phenotype", phenotype, "--grant", &grant]
-            .map(str::to_owned)
-            .to_vec()
-    }
-
-    fn run(&self, study: &str, inputs: &[String]) -> String {
-        let mut command = self.c.coordinator.command(&["run", "new", "--study", study]);
-        crate::common::run(command.args(inputs)).trim().to_owned()
-    }
-
-    /// A job over the site's rows and the other one's totals.
-    fn job(&self) -> String {
-        let made = self.encrypt(SITE, &[]);
-        let totals = self.encrypt(SUMMED, &["--totals"]);
-        let mut inputs = self.grant(SITE, &made, &self.study, &[]);
-        inputs.extend(["--totals".to_owned(), totals["totals"].as_str().unwrap().to_owned()]);
-        self.run(&self.study, &inputs)
-    }
-
-    /// What a holder's agent does, once.
-    fn agent(&self, holder: usize, study: &str, more: &[&str]) -> Output {
-        let args = ["agent", "--study", study, "--once"];
-        self.c.holders[holder].command(&[&args[..], more].concat()).output().unwrap()
-    }
-
-    /// Bytes of what a holder wrote down as shared.
-    fn ledger(&self, holder: usize, study: &str) -> u64 {
-        let file = format!("me.key.state/{study}/shares");
-        std::fs::metadata(self.c.holders[holder].path(&file)).map_or(0, |m| m.len())
-    }
-
-    fn result(&self, job: &str) -> (Digest, JobResult) {
-        let (client, job) = (self.client(&self.c.coordinator), job.parse().unwrap());
-        let id = client.job_status(&job).unwrap().result.unwrap();
-        (id, client.job_result(&job, &id).unwrap())
-    }
-
-    fn bytes(&self, chunk: &ChunkRef) -> Vec<u8> {
-        self.client(&self.c.coordinator).get_chunk(chunk).unwrap()
-    }
-
-    fn params(&self) -> Params {
-        let client = self.client(&self.c.coordinator);
-        let study = self.study.parse().unwrap();
-        let study = client.get_manifest::<Study>(Collection::Studies, &study).unwrap();
-        study.message.plan.params()
-    }
-}
+use crate::liar::Lie;
+use crate::site::{Typing, refused};
 
 /// The lie that a job has another result, with another object in it.
 fn other_result(job: &str, (id, result): &(Digest, JobResult), object: Vec<u8>) -> Lie {
@@ -350,18 +217,18 @@ fn no_part_of_the_key_is_chosen_after_the_others_were_seen() {
     let own = revealed.iter().find(|(party, ..)| *party == cheat.did().to_string()).unwrap();
     let part = he_core::commit::revealed_object(&own.2).unwrap();
     let other = Commitment::new(round, &own.0, &[1; 32], part).to_bytes();
-    let (manifest, envelope) = sign(&KeyCommitment { study: id, commitment: other });
+    let (manifest, envelope) = sign(&KeyCommitment { study: id, commitment: other.clone() });
     let mut lie = Lie::default();
     lie.answers.insert(format!("GET /v1/key-commitments/{manifest}"), envelope);
     let mut said = Vec::new();
     for listed in cheat.key_commitments(&id).unwrap() {
-        let name = if listed.party == cheat.did() { manifest } else { listed.manifest };
-        lie.words.push((listed.manifest.to_string(), name.to_string()));
-        let commitment = if listed.party == cheat.did() {
-            Commitment::new(round, &own.0, &[1; 32], part).to_bytes()
+        let (name, commitment) = if listed.party == cheat.did() {
+            (manifest, other.clone())
         } else {
-            cheat.key_commitment(&name).unwrap().message.commitment
+            let honest = cheat.key_commitment(&listed.manifest).unwrap().message;
+            (listed.manifest, honest.commitment)
         };
+        lie.words.push((listed.manifest.to_string(), name.to_string()));
         said.push((listed.party.to_string(), commitment));
     }
     let study = cheat.get_manifest::<Study>(Collection::Studies, &id).unwrap().message;
